@@ -1,0 +1,106 @@
+"""Layers and their scales -> spiking network (Mueller et al. 2021, "Minimizing Inference Time").
+
+A neuron's rate r in [0, 1] stands for the activation r * lambda of its channel, so the weights of a
+projection are W * lambda_source / lambda_target and the bias is b / lambda_target per step
+(Rueckauer et al. 2017, eq. 7). All inputs of a residual sum are divided by the lambda of the sum:
+that normalises both paths of a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinn_convert.errors import ConversionError, Problem
+from spinn_convert.fold import Layer
+from spinn_convert.linear import LinearMap, on_grid, then
+from spinn_convert.network import Network, Population, Projection
+from spinn_convert.ops import Floats, Scale
+
+GRID_BITS = 14
+
+
+@dataclass(frozen=True)
+class Method:
+    """The options of the conversion; the defaults are the paper's extended conversion.
+
+    percentile: of the activations, becomes lambda. normalisation: "channel" or "layer".
+    v_init: initial membrane potential in thresholds. clamp_delay: d in N(l) = d * l.
+    dead_channels: "refuse" channels that calibration never saw active, or scale them as "layer".
+    """
+
+    percentile: float = 99.99
+    normalisation: str = "channel"
+    v_init: float = 0.5
+    clamp_delay: int = 1
+    dead_channels: str = "refuse"
+
+
+BASIC = Method(percentile=99.9, normalisation="layer", v_init=0.0, clamp_delay=0)
+
+
+def convert(
+    layers: Sequence[Layer],
+    scales: Mapping[str, Floats],
+    method: Method,
+    made_from: Mapping[str, str],
+) -> Network:
+    """Return the spiking network; `scales` holds lambda (C,) of every spiking layer.
+
+    Raises ConversionError when a weight or bias is too large for the grid.
+    """
+    populations: dict[str, Population] = {}
+    projections = []
+    for layer in layers:
+        inputs = [(populations[source], linear) for source, linear in layer.inputs]
+        depth = max((source.depth + 1 for source, _ in inputs), default=-1)
+        scale = scales[layer.name] if layer.kind == "spiking" else np.ones(1, np.float32)
+        target = _population(layer, scale, depth, method)
+        populations[layer.name] = target
+        for source, linear in inputs:
+            gained = then(linear, _gain(1 / target.scale, target))
+            scaled = then(LinearMap(linear.in_shape, (_gain(source.scale, source),)), *gained.ops)
+            delay = target.depth - source.depth
+            projections.append(Projection(source.name, target.name, scaled, delay))
+    network = Network(
+        tuple(populations.values()), tuple(projections), method.clamp_delay, GRID_BITS, made_from
+    )
+    _check_range(network)
+    return network
+
+
+def _population(layer: Layer, scale: Floats, depth: int, method: Method) -> Population:
+    ones = (1,) * len(layer.shape)
+    scale = np.broadcast_to(scale, layer.shape[:1])
+    columns = scale.reshape(-1, *ones[1:])
+    bias = np.zeros(ones, np.float32) if layer.bias is None else layer.bias / columns
+    # half a grid step off the grid, so that V never meets the threshold exactly and
+    # simulators that compare with > and >= agree
+    v_init = on_grid(np.full(ones, method.v_init), GRID_BITS) + np.float32(2.0 ** -(GRID_BITS + 1))
+    if layer.kind != "spiking":
+        v_init = np.zeros(ones, np.float32)
+    release = (1 + method.clamp_delay) * max(depth, 0)
+    return Population(
+        layer.name, layer.kind, layer.shape, on_grid(bias, GRID_BITS), v_init, scale, depth, release
+    )
+
+
+def _gain(factor: Floats, population: Population) -> Scale:
+    return Scale(factor.reshape(-1, *(1,) * (len(population.shape) - 1)))
+
+
+def _check_range(network: Network) -> None:
+    """Refuse a bias of more than 2^15 thresholds per step: scales this small are an accident."""
+    problems = [
+        Problem(
+            population.name,
+            f"a bias of {np.abs(population.bias).max():.3g} thresholds per step",
+            "its scale is far too small: calibrate on more images, or with a higher percentile",
+        )
+        for population in network.spiking
+        if np.abs(population.bias).max(initial=0) > 2.0**10
+    ]
+    if problems:
+        raise ConversionError(problems)

@@ -1,0 +1,132 @@
+"""Images and labels from the user's .npz file."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinn_convert.errors import DataError, Problem
+from spinn_convert.ops import Floats, Shape
+
+KEYS = (
+    "images (N, *input shape) and labels (N,) for testing, calibration_images of the training set;"
+    " optional: scale, mean (C,), std (C,) with network input = (images * scale - mean) / std"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Raw images (N, *input shape) and how they become the network's input."""
+
+    raw: NDArray[np.generic]
+    scale: float
+    mean: Floats
+    std: Floats
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Test images with labels (N,), and images of the training set to calibrate on."""
+
+    images: Images
+    labels: NDArray[np.int64]
+    calibration: Images
+
+
+def normalised(images: Images, start: int = 0, stop: int | None = None) -> Floats:
+    """Return the network's input for images start:stop, float32 (B, *input shape)."""
+    values = images.raw[start:stop].astype(np.float32) * np.float32(images.scale)
+    ones = (1,) * (values.ndim - 2)
+    mean, std = images.mean.reshape(-1, *ones), images.std.reshape(-1, *ones)
+    return np.ascontiguousarray((values - mean) / std, np.float32)
+
+
+def load_dataset(path: Path, shape: Shape, classes: int) -> Dataset:
+    """Read the .npz; raises DataError that lists every array that does not fit the network."""
+    arrays = _read(path)
+    missing = [key for key in ("images", "labels", "calibration_images") if key not in arrays]
+    if missing:
+        what = f"has no array {', '.join(missing)}"
+        raise DataError([Problem(str(path), what, f"store {KEYS}")])
+    problems = [
+        problem
+        for name in ("images", "calibration_images")
+        for problem in _image_problems(f"{path}, {name}", arrays[name], shape, "scale" in arrays)
+    ]
+    problems += _label_problems(f"{path}, labels", arrays["labels"], len(arrays["images"]), classes)
+    for name in ("mean", "std"):
+        value = arrays.get(name, np.ones(1))
+        if value.size not in (1, shape[0]) or not np.isfinite(value.astype(float)).all():
+            what = f"shape {value.shape}; expected one number, or one per channel ({shape[0]})"
+            problems.append(Problem(f"{path}, {name}", what, "store one finite value per channel"))
+    if "std" in arrays and not (arrays["std"] > 0).all():
+        problems.append(Problem(f"{path}, std", "not above zero", "store standard deviations"))
+    if problems:
+        raise DataError(problems)
+    how = (
+        float(arrays.get("scale", np.ones(1)).reshape(-1)[0]),
+        np.asarray(arrays.get("mean", np.zeros(1)), np.float32),
+        np.asarray(arrays.get("std", np.ones(1)), np.float32),
+    )
+    return Dataset(
+        Images(arrays["images"], *how),
+        arrays["labels"].astype(np.int64),
+        Images(arrays["calibration_images"], *how),
+    )
+
+
+def _read(path: Path) -> dict[str, NDArray[np.generic]]:
+    if not path.exists():
+        fix = f"give a file with --data; it holds {KEYS}"
+        raise DataError([Problem(str(path), "no such file", fix)])
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not hasattr(archive, "files"):
+                raise ValueError("one array, not an archive of named arrays")
+            return {key: archive[key] for key in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        what = f"cannot be read as .npz ({error})"
+        raise DataError([Problem(str(path), what, f"write it with numpy.savez: {KEYS}")]) from error
+
+
+def _image_problems(
+    where: str, images: NDArray[np.generic], shape: Shape, scaled: bool
+) -> list[Problem]:
+    if images.ndim < 1 or len(images) == 0:
+        return [Problem(where, "holds no images", "store at least one image")]
+    if images.shape[1:] != shape:
+        fix = f"store images as (N, {', '.join(map(str, shape))})"
+        if images.shape[1:] == (*shape[1:], shape[0]):
+            fix += "; these are channels last: images.transpose(0, 3, 1, 2)"
+        return [Problem(where, f"shape {images.shape}; the model takes {shape}", fix)]
+    if images.dtype.kind not in "fui":
+        return [Problem(where, f"dtype {images.dtype}", "store float32 or uint8 images")]
+    if images.dtype.kind in "ui" and not scaled:
+        what = f"dtype {images.dtype} without the array `scale`"
+        fix = "store scale (1/255 if the model was trained on pixels from 0 to 1), mean and std"
+        return [Problem(where, what, fix)]
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        return [Problem(where, "NaN or infinite pixels", "store finite images")]
+    return []
+
+
+def _label_problems(
+    where: str, labels: NDArray[np.generic], images: int, classes: int
+) -> list[Problem]:
+    if labels.shape != (images,):
+        what = f"shape {labels.shape} for {images} images"
+        return [Problem(where, what, "store one label per image")]
+    if labels.dtype.kind not in "ui":
+        return [Problem(where, f"dtype {labels.dtype}", "store integers")]
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        what = f"label {labels[wrong[0]]} of image {wrong[0]}; the model has {classes} classes"
+        return [Problem(where, what, f"labels run from 0 to {classes - 1}")]
+    return []

@@ -1,0 +1,49 @@
+"""Every error that spinn_convert raises on purpose.
+
+SpinnConvertError
+├── ModelError(ValueError)        the ONNX file is missing, broken, or says what we cannot read
+├── ConversionError(ValueError)   the network has no spiking form with these settings
+├── DataError(ValueError)         images, labels, or the place to write to
+└── BackendError(RuntimeError)    a simulator is missing, or cannot run this network
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: where it is, what it is, and what the user can do."""
+
+    where: str
+    what: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f"\n  -> {self.fix}" if self.fix else "")
+
+
+class SpinnConvertError(Exception):
+    """Base of all; `problems` lists everything found, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+class ModelError(SpinnConvertError, ValueError):
+    """The ONNX file is missing, broken, or holds what has no spiking form."""
+
+
+class ConversionError(SpinnConvertError, ValueError):
+    """The network cannot be converted with these settings or this calibration set."""
+
+
+class DataError(SpinnConvertError, ValueError):
+    """Images, labels or an output directory cannot be used."""
+
+
+class BackendError(SpinnConvertError, RuntimeError):
+    """A backend is not installed, or cannot run this network on this machine."""
