@@ -83,7 +83,7 @@ def _population(layer: Layer, scale: Floats, depth: int, method: Method) -> Popu
         v_init = np.zeros(ones, np.float32)
     release = (1 + method.clamp_delay) * max(depth, 0)
     return Population(
-        layer.name, layer.kind, layer.shape, on_grid(bias, GRID_BITS), v_init, scale, depth, release
+        layer.name, layer.kind, layer.shape, bias, v_init, scale, depth, release
     )
 
 

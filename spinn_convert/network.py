@@ -59,8 +59,8 @@ class Projection:
 class Network:
     """Populations in topological order and their projections.
 
-    Weights, biases and input currents are multiples of 2^-bits, so that sums are exact in any order
-    and every simulator computes the same spikes. made_from: model, settings, version.
+    A simulator rounds weights, biases and input currents to multiples of 2^-bits, so that sums are
+    exact in any order and every simulator computes the same spikes. made_from: model, settings.
     """
 
     populations: tuple[Population, ...]

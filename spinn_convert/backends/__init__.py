@@ -1,0 +1,37 @@
+"""The simulators. A backend is a module with two functions:
+
+check(network, settings) -> list[Problem]       what keeps it from running; builds nothing
+run(network, stimulus, settings, progress) -> Recording
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Protocol, cast
+
+from spinn_convert.errors import BackendError, Problem
+from spinn_convert.network import Network
+from spinn_convert.recording import Progress, Recording, Settings, Stimulus
+
+NAMES = ("reference", "nest")
+
+
+class Backend(Protocol):
+    """What a backend module offers. DEFAULT_IMAGES: how many it presents in a minute or so."""
+
+    DEFAULT_IMAGES: int | None
+
+    def check(self, network: Network, settings: Settings) -> list[Problem]:
+        """Return what keeps this network from running here."""
+
+    def run(
+        self, network: Network, stimulus: Stimulus, settings: Settings, progress: Progress
+    ) -> Recording:
+        """Simulate all images."""
+
+
+def find(name: str) -> Backend:
+    """Return the backend of this name; raises BackendError when there is none."""
+    if name not in NAMES:
+        raise BackendError([Problem(f"backend {name}", "unknown", f"choose from {', '.join(NAMES)}")])
+    return cast(Backend, import_module(f"spinn_convert.backends.{name}"))

@@ -40,7 +40,7 @@ def simulate(
             if population.name in currents:
                 constant = torch.from_numpy(currents[population.name]).to(device)
             else:
-                constant = torch.from_numpy(population.bias).to(device)[None]
+                constant = torch.from_numpy(on_grid(population.bias, network.bits)).to(device)[None]
             drive = constant.expand(steps, batch, *population.shape).clone()
             for projection in network.incoming(population):
                 if projection.source != network.input.name:

@@ -91,7 +91,7 @@ def compile_program(network: Network) -> Program:
         one,
         np.array(populations, np.int64).reshape(-1, len(POPULATION_FIELDS)),
         np.array(projections, np.int64).reshape(-1, len(PROJECTION_FIELDS)),
-        _per_neuron(((p, p.bias) for p in members), one),
+        _per_neuron(((p, on_grid(p.bias, network.bits)) for p in members), one),
         _per_neuron(((p, p.v_init) for p in members), one),
         np.concatenate([_last(degrees.get(p.name, np.zeros(p.shape, np.int64))) for p in members]),
         np.concatenate([*weights, np.zeros(0, np.int32)]),

@@ -16,6 +16,7 @@ from spinn_convert.rate import CHUNK, columns, input_currents
 from spinn_convert.recording import Progress, Recording, Settings, Stimulus, silent
 
 NAME = "reference"
+DEFAULT_IMAGES = None
 LARGEST_POTENTIAL = 1 << 30
 
 

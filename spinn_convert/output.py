@@ -1,0 +1,55 @@
+"""Writing results: a folder appears whole or not at all, and never replaces the user's own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from spinn_convert.errors import DataError, Problem
+
+MARK = "report.json"
+
+
+@contextmanager
+def new_folder(target: Path, overwrite: bool) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `target` if the block ends without an exception.
+
+    Raises DataError if `target` exists, unless it is to be overwritten and is one of ours.
+    """
+    _check(target, overwrite)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        what = f"cannot be written ({error.strerror})"
+        raise DataError([Problem(str(target), what, "choose another --out")]) from error
+    try:
+        made.chmod(0o755)
+        yield made
+        if target.exists():
+            _check(target, overwrite)
+            shutil.rmtree(target)
+        made.rename(target)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON for people and machines."""
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _check(target: Path, overwrite: bool) -> None:
+    if not target.exists() and not target.is_symlink():
+        return
+    if not overwrite:
+        fix = "choose another --out, or replace it with --overwrite"
+        raise DataError([Problem(str(target), "exists already", fix)])
+    if not target.is_dir() or target.is_symlink() or not (target / MARK).is_file():
+        what = f"has no {MARK}, so it is not a folder that spinn-convert wrote"
+        raise DataError([Problem(str(target), what, "choose another --out")])

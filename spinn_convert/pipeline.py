@@ -1,0 +1,203 @@
+"""The verbs in order: load, fold, calibrate, convert, simulate, score, save."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinn_convert import backends, output, rate, report, store
+from spinn_convert.calibrate import calibrate, run
+from spinn_convert.convert import Method, convert
+from spinn_convert.data import Dataset, load_dataset, normalised
+from spinn_convert.errors import BackendError, ModelError, Problem
+from spinn_convert.fold import Layer, fold
+from spinn_convert.load import Model, load
+from spinn_convert.network import Network
+from spinn_convert.ops import Floats
+from spinn_convert.recording import Progress, Recording, Settings, Stimulus, silent
+
+Watch = Callable[[str], Progress]
+"""Called with the name of a phase; returns where to report its progress."""
+
+STEPS_AFTER_RELEASE = 48
+STEPS_OF_BASIC = 300
+INSPECTED_IMAGES = 100
+
+
+def unwatched(phase: str) -> Progress:
+    """Watch nothing."""
+    return silent
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that the main command is told; None stands for a default that depends on the model."""
+
+    model: Path
+    data: Path | None = None
+    backend: str = "reference"
+    method: Method = field(default_factory=Method)
+    steps: int | None = None
+    images: int | None = None
+    seed: int = 1
+    threads: int = 1
+    out: Path | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What the main command made; `report` is the content of report.json."""
+
+    network: Network
+    recording: Recording
+    scores: report.Scores
+    report: dict[str, Any]
+    folder: Path
+
+
+class Timing:
+    """Seconds by phase; state because phases nest in nothing and only add up."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Measure a block."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - started
+
+
+def execute(job: Job, watch: Watch = unwatched) -> Outcome:
+    """Convert a model, simulate it, and write network, report and picture to a new folder.
+
+    Raises the errors of every step; then nothing is left behind.
+    """
+    timing, backend = Timing(), backends.find(job.backend)
+    with output.new_folder(job.out or Path(f"{job.model.stem}.spinn"), job.overwrite) as folder:
+        with timing.phase("load"):
+            model, layers = read_classifier(job.model)
+            dataset = load_dataset(data_path(job), model.input_shape, layers[-1].shape[0])
+            _check(backend, draft(model, layers, job.method), job)
+        with timing.phase("calibrate"):
+            network = calibrated(model, layers, dataset, job, watch("calibrate"))
+        store.save(network, folder / "network.npz")
+        count = min(job.images or backend.DEFAULT_IMAGES or len(dataset.images), len(dataset.images))
+        values = normalised(dataset.images, 0, count)
+        with timing.phase("ann"):
+            ann = _ann_logits(model, layers[-1].name, values, job.threads, watch("ANN"))
+        with timing.phase("relu1"):
+            relu1 = _relu1_logits(network, values, job.threads)
+        settings = _settings(network, job)
+        recording = backend.run(network, Stimulus(values), settings, watch(f"SNN on {job.backend}"))
+        timing.seconds.update(recording.timing)
+        readout = recording.readout[network.readouts[0].name]
+        scores = report.score(readout, ann, relu1, dataset.labels[:count])
+        shown = asdict(job.method) | {"threads": job.threads, "seed": job.seed}
+        content = report.as_json(network, recording, scores, shown, timing.seconds, versions())
+        output.write_json(folder / "report.json", content)
+        title = f"{job.model.name} on {job.backend}, {count} images"
+        report.draw(scores, network, title, folder / "accuracy.png")
+    return Outcome(network, recording, scores, content, job.out or Path(f"{job.model.stem}.spinn"))
+
+
+def read_classifier(path: Path) -> tuple[Model, tuple[Layer, ...]]:
+    """Load and fold a model that has one vector of logits; raises ModelError."""
+    model = load(path)
+    layers = fold(model.graph)
+    readouts = [layer for layer in layers if layer.kind == "readout"]
+    if len(readouts) != 1 or len(readouts[0].shape) != 1:
+        shapes = ", ".join(f"{layer.name} {layer.shape}" for layer in readouts)
+        what = f"has the outputs {shapes}; a classifier has one vector of logits"
+        raise ModelError([Problem(str(path), what, "export the model with its logits as output")])
+    return model, layers
+
+
+def data_path(job: Job) -> Path:
+    """Return the images to use: those given, or the model's neighbour of the same stem."""
+    return job.data or job.model.with_suffix(".npz")
+
+
+def draft(model: Model, layers: tuple[Layer, ...], method: Method) -> Network:
+    """Return the network with all scales 1: right in all but its weights."""
+    ones = {layer.name: np.ones(1, np.float32) for layer in layers}
+    return convert(layers, ones, method, _made_from(model))
+
+
+def calibrated(
+    model: Model, layers: tuple[Layer, ...], dataset: Dataset, job: Job, progress: Progress
+) -> Network:
+    """Return the network with its scales from the calibration images."""
+    values = normalised(dataset.calibration)
+    scales = calibrate(model, layers, values, job.method, job.threads, progress)
+    return convert(layers, scales, job.method, _made_from(model))
+
+
+def inspect(path: Path, data: Path | None) -> tuple[Network, bool]:
+    """Return the network of a model, and whether its scales are real.
+
+    path: an ONNX file or a network.npz. Scales come from the first images of the data, if there
+    are any; without, they are 1.
+    """
+    if path.suffix == ".npz":
+        return store.load(path), True
+    model, layers = read_classifier(path)
+    found = data or path.with_suffix(".npz")
+    method = Method(dead_channels="layer")
+    if data is None and not found.exists():
+        return draft(model, layers, method), False
+    dataset = load_dataset(found, model.input_shape, layers[-1].shape[0])
+    values = normalised(dataset.calibration, 0, INSPECTED_IMAGES)
+    scales = calibrate(model, layers, values, method, 1)
+    return convert(layers, scales, method, _made_from(model)), True
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that shapes a result."""
+    found = {"python": platform.python_version()}
+    for package in ("spinn_convert", "numpy", "torch", "onnxruntime", "pynn", "nest-simulator"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _made_from(model: Model) -> dict[str, str]:
+    return {"path": str(model.path), "sha256": model.sha256}
+
+
+def _settings(network: Network, job: Job) -> Settings:
+    released = max(p.release for p in network.readouts)
+    after = STEPS_AFTER_RELEASE if job.method.v_init else STEPS_OF_BASIC
+    return Settings(job.steps or released + after, job.threads, job.seed)
+
+
+def _check(backend: backends.Backend, network: Network, job: Job) -> None:
+    problems = backend.check(network, _settings(network, job))
+    if problems:
+        raise BackendError(problems)
+
+
+def _ann_logits(
+    model: Model, name: str, values: Floats, threads: int, progress: Progress
+) -> Floats:
+    return np.concatenate([logits for logits, in run(model, values, [name], threads, progress)])
+
+
+def _relu1_logits(network: Network, values: Floats, threads: int) -> Floats:
+    import torch
+
+    torch.set_num_threads(threads)  # importing NEST sets it to one
+    name = network.readouts[0].name
+    return np.concatenate([chunk[name] for chunk in rate.rates(network, values, clip=True)])
