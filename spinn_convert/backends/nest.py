@@ -10,6 +10,9 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from types import ModuleType
 
 import psutil
@@ -21,19 +24,18 @@ from spinn_convert.rate import CHUNK, input_currents
 from spinn_convert.recording import Progress, Recording, Settings, Stimulus, silent
 
 DEFAULT_IMAGES = 25
-BYTES_PER_SYNAPSE = 62
-BYTES_PER_NEURON = 3_500
+BYTES_PER_SYNAPSE = 56
+BYTES_PER_NEURON = 2_500
 BYTES_PER_RECORDED_NEURON = 35_000
 
 
 def check(network: Network, settings: Settings) -> list[Problem]:
     """Return what keeps this network from running: NEST missing, or too little memory."""
     problems = []
-    try:
-        _import()
-    except ImportError as error:
+    missing = [name for name in ("nest", "pyNN") if find_spec(name) is None]
+    if missing:
         fix = "pip install 'spinn-convert[nest]'"
-        problems.append(Problem(NAME, f"NEST and PyNN cannot be imported ({error})", fix))
+        problems.append(Problem(NAME, f"not installed: {', '.join(missing)}", fix))
     recorded = sum(p.size for p in network.spiking if p.name in settings.record)
     connected = sum(synapse_counts(network).values())
     parts = {
@@ -61,22 +63,42 @@ def run(
         raise BackendError(problems)
     objects = _import()
     started = time.perf_counter()
-    session = Session(objects, network, settings)
+    with _one_torch_thread():
+        session = Session(objects, network, settings)
+        try:
+            built = time.perf_counter()
+            _present_all(session, network, stimulus, settings.steps, progress)
+            timing = {"build": built - started, "simulate": time.perf_counter() - built}
+            return session.recording(timing)
+        finally:
+            objects.sim.end()
+
+
+def _present_all(
+    session: Session, network: Network, stimulus: Stimulus, steps: int, progress: Progress
+) -> None:
+    total = len(stimulus.values) * steps
+    for start in range(0, len(stimulus.values), CHUNK):
+        currents = input_currents(network, stimulus.values[start : start + CHUNK])
+        for image in range(len(stimulus.values[start : start + CHUNK])):
+            done = (start + image) * steps
+            session.present(
+                {name: current[image] for name, current in currents.items()},
+                lambda step, done=done: progress(done + step, total),  # type: ignore[misc]
+            )
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Keep torch to one thread: both use one OpenMP, and NEST crashes where torch set it higher."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        built = time.perf_counter()
-        total = len(stimulus.values) * settings.steps
-        for start in range(0, len(stimulus.values), CHUNK):
-            currents = input_currents(network, stimulus.values[start : start + CHUNK])
-            for image in range(len(stimulus.values[start : start + CHUNK])):
-                done = (start + image) * settings.steps
-                session.present(
-                    {name: current[image] for name, current in currents.items()},
-                    lambda step, done=done: progress(done + step, total),
-                )
-        timing = {"build": built - started, "simulate": time.perf_counter() - built}
-        return session.recording(timing)
+        yield
     finally:
-        objects.sim.end()
+        torch.set_num_threads(before)
 
 
 def _import() -> ModuleType:

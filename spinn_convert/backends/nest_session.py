@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spinn_convert.backends.pynn import TIME_STEP_MS, build
 from spinn_convert.linear import on_grid
-from spinn_convert.network import Network, Population, out_degrees
+from spinn_convert.network import Network, Population, neurons, out_degrees
 from spinn_convert.ops import Floats
 from spinn_convert.rate import columns
 from spinn_convert.recording import Recording, Settings
@@ -48,7 +48,7 @@ class Session:
         """Return NEST's nodes of every population."""
         objects, bits = self._objects, self._network.bits
         populations = build(
-            objects.pynn,
+            objects.pynn(neurons(self._network) // self._settings.threads + 1),
             self._network,
             lambda population: objects.SubtractiveIF(V_th=NEVER),
             lambda projection: objects.BulkConnector(projection.map, bits),
