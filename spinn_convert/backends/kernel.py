@@ -6,65 +6,71 @@ and potentials in the cache; only spikes cost work. Runs without the GIL: one th
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from spinn_convert.backends.program import Int32, Int64
 
-Arrays = Any
-"""numba compiles what it is given; annotations of compiled functions are for the reader."""
+MASKS = np.arange(256)
+BITS = (MASKS[:, None] >> np.arange(8) & 1).astype(bool)
+POSITIONS = np.argsort(~BITS, axis=1, kind="stable").astype(np.int32)
+"""For each mask of eight neurons, the positions of its bits, first of all those that are set."""
+SET_BITS = BITS.sum(1).astype(np.int64)
+GATHER_BITS = np.uint64(0x0102040810204080)
+"""Multiplied with eight bytes of 0 or 1, brings them into the highest byte."""
 
 
 @numba.njit(nogil=True, cache=True)
-def _scatter(v: Int32, at: int, weights: Int32, first: int, count: int) -> None:
-    target, source = v[at : at + count], weights[first : first + count]
-    for i in range(count):
-        target[i] += source[i]
-
-
-@numba.njit(nogil=True, cache=True)
-def _conv_spike(
-    v: Int32, weights: Int32, projection: Int64, source: Int64, target: Int64, neuron: int
+def _conv_spikes(
+    v: Int32, weights: Int32, projection: Int64, channels: int, spikes: Int32, runs: Int32, rows: Int64
 ) -> None:
-    """Add the weights of one spike to all its targets, one run of columns at a time."""
-    channels, width = np.uint32(source[8]), np.uint32(source[7])
-    pixel = np.uint32(neuron) // channels
-    channel = np.int64(np.uint32(neuron) - pixel * channels)
-    row = np.int64(pixel // width)
-    column = np.int64(pixel) - row * np.int64(width)
-    kernel_y, kernel_x, stride_y, stride_x = projection[5], projection[6], projection[7], projection[8]
-    y, x = row + projection[9], column + projection[10]
-    phase = x % stride_x
-    taps = (kernel_x - phase + stride_x - 1) // stride_x
-    if taps <= 0:
-        return
-    skipped = 0
-    for other in range(phase):
-        skipped += (kernel_x - other + stride_x - 1) // stride_x
-    left = (x - phase) // stride_x - taps + 1
-    begin, end = max(0, -left), min(taps, target[7] - left)
-    if begin >= end:
-        return
-    depth = target[8]
-    for ky in range(y % stride_y, kernel_y, stride_y):
-        out_row = (y - ky) // stride_y
-        if 0 <= out_row < target[6]:
-            at = (out_row * target[7] + left + begin) * depth
-            first = ((channel * kernel_y + ky) * kernel_x + skipped + begin) * depth
-            _scatter(v, at, weights, projection[3] + first, (end - begin) * depth)
+    """Add the weights of all spikes to their targets, a run of neighbouring columns at a time."""
+    first, width, step = projection[3], np.uint32(channels), projection[5]
+    for s in range(spikes.size):
+        pixel = np.uint32(spikes[s]) // width
+        channel = np.int64(np.uint32(spikes[s]) - pixel * width)
+        row = projection[4] + np.int64(pixel)
+        for r in range(rows[row], rows[row + 1]):
+            size, begin = runs[r, 2], first + channel * step + runs[r, 1]
+            target = v[runs[r, 0] : runs[r, 0] + size]
+            source = weights[begin : begin + size]
+            for i in range(size):
+                target[i] += source[i]
 
 
 @numba.njit(nogil=True, cache=True)
-def _fire(v: Int32, bias: Int32, one: int, spikes: Int32, count: int) -> int:
-    """Add the bias; write the neurons that reach the threshold to `spikes`; subtract it."""
+def _list_spikes(
+    v: Int32, weights: Int32, projection: Int64, spikes: Int32, posts: Int32, rows: Int64
+) -> None:
+    """Add the weights of all spikes to their targets, listed one by one."""
+    shift = projection[3]
+    for s in range(spikes.size):
+        row = projection[4] + spikes[s]
+        for k in range(rows[row], rows[row + 1]):
+            v[posts[k]] += weights[shift + k]
+
+
+@numba.njit(nogil=True, cache=True)
+def _fire(
+    v: Int32, bias: Int32, one: int, fired: NDArray[np.uint8], spikes: Int32, count: int
+) -> int:
+    """Add the bias; append the neurons that reach the threshold to `spikes`; subtract it.
+
+    Eight neurons at a time and without branches, which spikes would make unpredictable.
+    """
+    threshold, zero = np.int32(one), np.int32(0)
     for i in range(v.size):
         potential = v[i] + bias[i]
-        fired = potential >= one
-        v[i] = potential - one * fired
-        spikes[count] = i
-        count += fired
+        above = potential >= threshold
+        v[i] = potential - (threshold if above else zero)
+        fired[i] = above
+    words = fired.view(np.uint64)
+    for w in range(words.size):
+        mask = np.int64((words[w] * GATHER_BITS) >> np.uint64(56))
+        for i in range(8):
+            spikes[count + i] = np.int32(8 * w) + POSITIONS[mask, i]
+        count += SET_BITS[mask]
     return count
 
 
@@ -77,6 +83,7 @@ def simulate(
     out_degree: Int64,
     weights: Int32,
     posts: Int32,
+    runs: Int32,
     rows: Int64,
     one: int,
     steps: int,
@@ -100,6 +107,7 @@ def simulate(
         offset, size = target[0], target[1]
         current = bias[offset : offset + size]
         v = v_init[offset : offset + size].copy()
+        fired = np.zeros((size + 7) // 8 * 8, np.uint8)
         begins[p, 0] = count
         for t in range(steps):
             if t >= target[3]:
@@ -108,19 +116,18 @@ def simulate(
                     source, sent = projection[0], t - projection[1]
                     if sent < 0:
                         continue
-                    for s in range(begins[source, sent], begins[source, sent + 1]):
-                        if projection[2]:
-                            _conv_spike(v, weights, projection, populations[source], target, spikes[s])
-                        else:
-                            row = projection[4] + spikes[s]
-                            for k in range(rows[row], rows[row + 1]):
-                                v[posts[k]] += weights[k]
+                    sent_spikes = spikes[begins[source, sent] : begins[source, sent + 1]]
+                    if projection[2]:
+                        channels = populations[source][8]
+                        _conv_spikes(v, weights, projection, channels, sent_spikes, runs, rows)
+                    else:
+                        _list_spikes(v, weights, projection, sent_spikes, posts, rows)
                 if target[2]:
-                    if count + size + 1 > spikes.size:
-                        grown = np.empty(2 * (count + size + 1), np.int32)
+                    if count + size + 8 > spikes.size:
+                        grown = np.empty(2 * (count + size + 8), np.int32)
                         grown[:count] = spikes[:count]
                         spikes = grown
-                    count = _fire(v, current, one, spikes, count)
+                    count = _fire(v, current, one, fired, spikes, count)
                 else:
                     v += current
             if not target[2]:

@@ -16,16 +16,13 @@ from scipy import sparse
 
 from spinn_convert.linear import LinearMap, on_grid, synapses
 from spinn_convert.network import Network, Population, Projection, out_degrees
-from spinn_convert.ops import Conv, Shape
+from spinn_convert.ops import Conv, Pair, Shape, linear_shape
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
 POPULATION_FIELDS = ("offset", "size", "spiking", "release", "first", "last", "height", "width", "channels")
-PROJECTION_FIELDS = (
-    "source", "delay", "is_conv", "weights", "rows", "kernel_y", "kernel_x", "stride_y", "stride_x",
-    "top", "left",
-)  # fmt: skip
+PROJECTION_FIELDS = ("source", "delay", "is_conv", "weights", "rows", "weights_per_channel")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +30,10 @@ class Program:
     """The network as arrays; one row per population and per projection (fields as named above).
 
     one: the threshold. bias, v_init, out_degree: per neuron, populations one after another.
-    weights: of convolutions, (I, kH, kW, O) with kW in the order of the targets; of others, the
-    values of a sparse matrix whose rows (by source neuron) start at `rows` and end in `posts`.
+    weights: of convolutions, (I, kH, kW, O) with kW in the order of the targets; pixel p of the
+    source reaches its targets in `runs` rows[p] to rows[p + 1], each (first target, first weight,
+    length). Of other projections, the values of a sparse matrix by source neuron, with its columns
+    in `posts` and its row limits in `rows`.
     """
 
     names: tuple[str, ...]
@@ -47,6 +46,7 @@ class Program:
     out_degree: Int64
     weights: Int32
     posts: Int32
+    runs: Int32
     rows: Int64
 
 
@@ -59,6 +59,7 @@ def compile_program(network: Network) -> Program:
     populations, projections = [], []
     weights: list[Int32] = []
     posts: list[Int32] = []
+    runs: list[Int32] = []
     rows: list[Int64] = []
     offset = 0
     for population in members:
@@ -71,20 +72,30 @@ def compile_program(network: Network) -> Program:
         )
         offset += population.size
         for projection in incoming:
-            where = (sum(map(len, weights)), sum(map(len, rows)))
+            first_weight, first_row = sum(map(len, weights)), sum(map(len, rows))
             conv = _plain_conv(projection.map)
             if conv is not None:
                 weights.append(_integers(_conv_weights(conv, network.bits), one))
-                posts.append(np.zeros(weights[-1].size, np.int32))
-                geometry = (*conv.weight.shape[2:], *conv.stride, *conv.pads[:2])
+                found, limits = _conv_runs(conv, projection.map.in_shape)
+                rows.append(limits + sum(map(len, runs)))
+                runs.append(found)
             else:
                 matrix = _source_rows(projection, network.bits)
                 weights.append(_integers(matrix.data, one))
+                rows.append(matrix.indptr.astype(np.int64) + sum(map(len, posts)))
                 posts.append(matrix.indices.astype(np.int32))
-                rows.append(matrix.indptr.astype(np.int64) + where[0])
-                geometry = (0,) * 6
-            source = index[projection.source]
-            projections.append((source, projection.delay, int(conv is not None), *where, *geometry))
+                first_weight -= sum(map(len, posts[:-1]))
+            per_channel = 0 if conv is None else weights[-1].size // projection.map.in_shape[0]
+            projections.append(
+                (
+                    index[projection.source],
+                    projection.delay,
+                    int(conv is not None),
+                    first_weight,
+                    first_row,
+                    per_channel,
+                )
+            )
     return Program(
         tuple(index),
         tuple(p.shape for p in members),
@@ -96,6 +107,7 @@ def compile_program(network: Network) -> Program:
         np.concatenate([_last(degrees.get(p.name, np.zeros(p.shape, np.int64))) for p in members]),
         np.concatenate([*weights, np.zeros(0, np.int32)]),
         np.concatenate([*posts, np.zeros(0, np.int32)]),
+        np.concatenate([*runs, np.zeros((0, 3), np.int32)]),
         np.concatenate([*rows, np.zeros(0, np.int64)]),
     )
 
@@ -135,14 +147,42 @@ def _plain_conv(linear: LinearMap) -> Conv | None:
     if len(linear.ops) != 1 or not isinstance(linear.ops[0], Conv):
         return None
     op = linear.ops[0]
-    return op if op.groups == 1 and op.dilation == (1, 1) else None
+    return op if op.groups == 1 else None
 
 
 def _conv_weights(op: Conv, bits: int) -> NDArray[np.float32]:
-    """Order by (source channel, ky, kx by phase of the stride and descending, target channel)."""
-    stride, width = op.stride[1], op.weight.shape[3]
-    order = [kx for phase in range(stride) for kx in reversed(range(phase, width, stride))]
-    return on_grid(op.weight.transpose(1, 2, 3, 0)[:, :, order], bits).ravel()
+    """Order by (source channel, ky, kx descending, target channel): targets then ascend."""
+    return on_grid(op.weight.transpose(1, 2, 3, 0)[:, :, ::-1], bits).ravel()
+
+
+def _conv_runs(op: Conv, shape: Shape) -> tuple[Int32, Int64]:
+    """Return the runs (first target, first weight, length) of every source pixel, and their limits.
+
+    With stride 1, the columns that one kernel row reaches are neighbours and make one run.
+    """
+    _, out_height, out_width = linear_shape(op, shape)
+    depth, _, height, width = op.weight.shape
+    runs, limits = [], [0]
+    for row, column in np.ndindex(shape[1:]):
+        columns = _reached(column + op.pads[1], op.stride[1], op.dilation[1], width, out_width)
+        for out_row, ky in _reached(row + op.pads[0], op.stride[0], op.dilation[0], height, out_height):
+            for out_column, kx in columns[::-1]:
+                target = (out_row * out_width + out_column) * depth
+                weight = (ky * width + width - 1 - kx) * depth
+                if len(runs) > limits[-1] and runs[-1][0] + runs[-1][2] == target and (
+                    runs[-1][1] + runs[-1][2] == weight
+                ):
+                    runs[-1][2] += depth
+                else:
+                    runs.append([target, weight, depth])
+        limits.append(len(runs))
+    return np.array(runs, np.int32).reshape(-1, 3), np.array(limits, np.int64)
+
+
+def _reached(position: int, stride: int, dilation: int, kernel: int, size: int) -> list[Pair]:
+    """Return (output position, tap) pairs that see a padded input position, along one axis."""
+    seen = ((position - k * dilation, k) for k in range(kernel))
+    return [(at // stride, k) for at, k in seen if at % stride == 0 and 0 <= at // stride < size]
 
 
 def _source_rows(projection: Projection, bits: int) -> sparse.csr_array:

@@ -66,6 +66,7 @@ class _Result:
             program.out_degree,
             program.weights,
             program.posts,
+            program.runs,
             program.rows,
             program.one,
             settings.steps,
