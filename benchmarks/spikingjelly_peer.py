@@ -36,7 +36,13 @@ def linear_module(op: LinearOp, bias: np.ndarray | None) -> nn.Module:
     if isinstance(op, Conv):
         out, per_group, *kernel = op.weight.shape
         module: nn.Module = nn.Conv2d(
-            per_group * op.groups, out, tuple(kernel), op.stride, op.pads[:2], op.dilation, op.groups
+            per_group * op.groups,
+            out,
+            tuple(kernel),
+            op.stride,
+            op.pads[:2],
+            op.dilation,
+            op.groups,
         )
     elif isinstance(op, Dense):
         module = nn.Linear(op.weight.shape[1], op.weight.shape[0])

@@ -142,7 +142,9 @@ def train(model: nn.Module, images: np.ndarray, labels: np.ndarray, epochs: int)
             schedule.step()
             total += float(loss.detach())
         seconds = time.perf_counter() - start
-        print(f"epoch {epoch + 1}: loss {total / (len(x) // batch):.4f}, {seconds:.0f} s", flush=True)
+        print(
+            f"epoch {epoch + 1}: loss {total / (len(x) // batch):.4f}, {seconds:.0f} s", flush=True
+        )
 
 
 def save(model: nn.Module, stem: Path, calibration: int, test: int) -> None:
@@ -191,7 +193,9 @@ def main() -> None:
     images, labels = load_split("train")
     train(model, images[:-HELD_OUT], labels[:-HELD_OUT], arguments.epochs)
     held_out = accuracy(model, images[-HELD_OUT:], labels[-HELD_OUT:])
-    print(f"held-out accuracy {held_out:.2f} %, test accuracy {accuracy(model, *load_split('t10k')):.2f} %")
+    print(
+        f"held-out accuracy {held_out:.2f} %, test accuracy {accuracy(model, *load_split('t10k')):.2f} %"
+    )
     out = arguments.out or Path(__file__).parent / f"resnet{arguments.depth}"
     save(model, out, arguments.calibration, arguments.test)
 

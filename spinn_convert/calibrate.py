@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import ceil, floor, prod
+from math import floor, prod
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from spinn_convert.convert import Method
 from spinn_convert.errors import ConversionError, Problem
 from spinn_convert.fold import Layer
 from spinn_convert.load import Model, runnable
-from spinn_convert.ops import Floats, Ints
+from spinn_convert.ops import Floats
 from spinn_convert.recording import Progress, silent
 
 BATCH = 50
@@ -111,7 +112,7 @@ def calibrate(
     return {name: np.asarray(scale, np.float32) for name, scale in scales.items()}
 
 
-def _dead(name: str, dead: Ints, channels: int, images: int) -> Problem:
+def _dead(name: str, dead: NDArray[np.integer], channels: int, images: int) -> Problem:
     shown = ", ".join(map(str, dead[:8])) + (", ..." if len(dead) > 8 else "")
     return Problem(
         f"calibration, layer {name}",

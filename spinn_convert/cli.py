@@ -32,7 +32,9 @@ class Commands(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["--help"], "max_content_width": 100}
+)
 @click.version_option(__version__)
 def commands() -> None:
     """Convert a trained ONNX network to spikes and run it: spinn-convert MODEL.onnx [OPTIONS]"""
@@ -40,19 +42,57 @@ def commands() -> None:
 
 @commands.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="Images and labels, .npz; default: MODEL.npz.")
-@click.option("--backend", type=click.Choice(NAMES), default="reference", show_default=True, help="Simulator.")
-@click.option("--images", type=click.IntRange(1), help="Test images to present [default: 25 on nest, else all].")
-@click.option("--steps", type=click.IntRange(1), help="Time steps per image [default: 48 after the output's release].")
-@click.option("--percentile", type=click.FloatRange(50, 100), help="Of the activations, becomes the scale [default: 99.99].")
-@click.option("--normalisation", type=click.Choice(["channel", "layer"]), help="Scales per channel or layer [default: channel].")
-@click.option("--v-init", type=click.FloatRange(0, 1, max_open=True), help="Initial membrane potential, in thresholds [default: 0.5].")
-@click.option("--clamp-delay", type=click.IntRange(0, 100), help="d of the clamp N(l) = d * l [default: 1].")
-@click.option("--basic", is_flag=True, help="The paper's basic conversion: 99.9th percentile per layer, no initial potential, no clamp.")
-@click.option("--dead-channels", type=click.Choice(["refuse", "layer"]), help="Channels never active in calibration [default: refuse].")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the simulator's random numbers.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Images and labels, .npz; default: MODEL.npz."
+)
+@click.option(
+    "--backend", type=click.Choice(NAMES), default="reference", show_default=True, help="Simulator."
+)
+@click.option(
+    "--images",
+    type=click.IntRange(1),
+    help="Test images to present [default: 25 on nest, else all].",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    help="Time steps per image [default: 48 after the output's release].",
+)
+@click.option(
+    "--percentile",
+    type=click.FloatRange(50, 100),
+    help="Of the activations, becomes the scale [default: 99.99].",
+)
+@click.option(
+    "--normalisation",
+    type=click.Choice(["channel", "layer"]),
+    help="Scales per channel or layer [default: channel].",
+)
+@click.option(
+    "--v-init",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Initial membrane potential, in thresholds [default: 0.5].",
+)
+@click.option(
+    "--clamp-delay", type=click.IntRange(0, 100), help="d of the clamp N(l) = d * l [default: 1]."
+)
+@click.option(
+    "--basic",
+    is_flag=True,
+    help="The paper's basic conversion: 99.9th percentile per layer, no initial potential, no clamp.",
+)
+@click.option(
+    "--dead-channels",
+    type=click.Choice(["refuse", "layer"]),
+    help="Channels never active in calibration [default: refuse].",
+)
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Of the simulator's random numbers."
+)
 @click.option("--threads", type=click.IntRange(1), help="CPU threads [default: all cores].")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write [default: MODEL.spinn].")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder to write [default: MODEL.spinn]."
+)
 @click.option("--overwrite", is_flag=True, help="Replace the folder if spinn-convert wrote it.")
 def convert(model: Path, basic: bool, threads: int | None, **options: Any) -> None:
     """Convert MODEL.onnx, simulate its test images, report accuracy and cost."""
@@ -62,7 +102,8 @@ def convert(model: Path, basic: bool, threads: int | None, **options: Any) -> No
     names = ("percentile", "normalisation", "v_init", "clamp_delay", "dead_channels")
     given = {name: options.pop(name) for name in names}
     method = replace(
-        BASIC if basic else Method(), **{n: value for n, value in given.items() if value is not None}
+        BASIC if basic else Method(),
+        **{n: value for n, value in given.items() if value is not None},
     )
     job = pipeline.Job(model, method=method, threads=threads or available_cores(), **options)
     with watching() as watch:
@@ -73,7 +114,11 @@ def convert(model: Path, basic: bool, threads: int | None, **options: Any) -> No
 
 @commands.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="Images to take scales from, .npz; default: MODEL.npz.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Images to take scales from, .npz; default: MODEL.npz.",
+)
 def inspect(model: Path, data: Path | None) -> None:
     """Print the populations of MODEL (ONNX, or a converted network.npz); builds nothing."""
     from spinn_convert import pipeline
@@ -108,7 +153,10 @@ def watching() -> Iterator[Any]:
 def result_table(report: dict[str, Any]) -> Table:
     """Return the short table at the end of a conversion."""
     network, snn, depth = report["network"], report["snn"], report["network"]["depth"]
-    table = Table(show_header=False, title=f"{report['images']} images, {report['steps']} time steps each, on {report['backend']}")
+    table = Table(
+        show_header=False,
+        title=f"{report['images']} images, {report['steps']} time steps each, on {report['backend']}",
+    )
     table.add_column(justify="left")
     table.add_column(justify="right")
     table.add_row("ANN accuracy", f"{report['ann']['accuracy']:.2%}")
@@ -120,12 +168,18 @@ def result_table(report: dict[str, Any]) -> Table:
         ("steps_to_99_percent_agreement", "steps to 99 % agreement"),
     ):
         steps = snn[key]
-        shown = f"more than {report['steps']}" if steps is None else f"{steps} ({steps - depth} + depth {depth})"
+        shown = (
+            f"more than {report['steps']}"
+            if steps is None
+            else f"{steps} ({steps - depth} + depth {depth})"
+        )
         table.add_row(label, shown, end_section=key.startswith("steps"))
     table.add_row("neurons", f"{network['neurons']:,}")
     table.add_row("synapses", f"{network['synapses']:,}")
     table.add_row("spikes per image", f"{report['spikes_per_image']:,.0f}")
-    table.add_row("synaptic events per image", f"{report['synaptic_events_per_image']:,.0f}", end_section=True)
+    table.add_row(
+        "synaptic events per image", f"{report['synaptic_events_per_image']:,.0f}", end_section=True
+    )
     for phase, seconds in report["timing"].items():
         table.add_row(f"time: {phase}", f"{seconds:.1f} s")
     return table
@@ -136,19 +190,28 @@ def population_table(network: Any, scales_are_real: bool) -> Table:
     from spinn_convert.network import neurons, synapse_counts
 
     counts = synapse_counts(network)
-    table = Table(caption=None if scales_are_real else "no images found: scales are not known", show_footer=True)
+    table = Table(
+        caption=None if scales_are_real else "no images found: scales are not known",
+        show_footer=True,
+    )
     totals = ("total", "", f"{neurons(network):,}", "", f"{sum(counts.values()):,}", "", "")
     headers = ("population", "shape", "neurons", "fan-in", "synapses", "scale", "release")
     for header, total in zip(headers, totals):
-        table.add_column(header, total, justify="left" if header in ("population", "shape") else "right")
+        table.add_column(
+            header, total, justify="left" if header in ("population", "shape") else "right"
+        )
     for population in network.populations:
         if population.kind == "input":
             continue
         low, high = population.scale.min(), population.scale.max()
-        scale = f"{low:.3g} - {high:.3g}" if scales_are_real and population.kind == "spiking" else "-"
+        scale = (
+            f"{low:.3g} - {high:.3g}" if scales_are_real and population.kind == "spiking" else "-"
+        )
         synapses = counts[population.name]
         table.add_row(
-            population.name if population.kind == "spiking" else f"{population.name} ({population.kind})",
+            population.name
+            if population.kind == "spiking"
+            else f"{population.name} ({population.kind})",
             "x".join(map(str, population.shape)),
             f"{population.size:,}",
             f"{synapses / population.size:,.0f}",

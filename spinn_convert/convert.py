@@ -60,7 +60,7 @@ def convert(
         target = _population(layer, scale, depth, method)
         populations[layer.name] = target
         for source, linear in inputs:
-            gained = then(linear, _gain(1 / target.scale, target))
+            gained = then(linear, _gain(np.reciprocal(target.scale), target))
             scaled = then(LinearMap(linear.in_shape, (_gain(source.scale, source),)), *gained.ops)
             delay = target.depth - source.depth
             projections.append(Projection(source.name, target.name, scaled, delay))
@@ -82,9 +82,7 @@ def _population(layer: Layer, scale: Floats, depth: int, method: Method) -> Popu
     if layer.kind != "spiking":
         v_init = np.zeros(ones, np.float32)
     release = (1 + method.clamp_delay) * max(depth, 0)
-    return Population(
-        layer.name, layer.kind, layer.shape, bias, v_init, scale, depth, release
-    )
+    return Population(layer.name, layer.kind, layer.shape, bias, v_init, scale, depth, release)
 
 
 def _gain(factor: Floats, population: Population) -> Scale:

@@ -66,7 +66,7 @@ def load_dataset(path: Path, shape: Shape, classes: int) -> Dataset:
         if value.size not in (1, shape[0]) or not np.isfinite(value.astype(float)).all():
             what = f"shape {value.shape}; expected one number, or one per channel ({shape[0]})"
             problems.append(Problem(f"{path}, {name}", what, "store one finite value per channel"))
-    if "std" in arrays and not (arrays["std"] > 0).all():
+    if "std" in arrays and not (arrays["std"].astype(float) > 0).all():
         problems.append(Problem(f"{path}, std", "not above zero", "store standard deviations"))
     if problems:
         raise DataError(problems)
@@ -88,7 +88,7 @@ def _read(path: Path) -> dict[str, NDArray[np.generic]]:
         raise DataError([Problem(str(path), "no such file", fix)])
     try:
         with np.load(path, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
+            if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("one array, not an archive of named arrays")
             return {key: archive[key] for key in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
@@ -125,7 +125,8 @@ def _label_problems(
         return [Problem(where, what, "store one label per image")]
     if labels.dtype.kind not in "ui":
         return [Problem(where, f"dtype {labels.dtype}", "store integers")]
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    values = labels.astype(np.int64)
+    wrong = np.flatnonzero((values < 0) | (values >= classes))
     if len(wrong):
         what = f"label {labels[wrong[0]]} of image {wrong[0]}; the model has {classes} classes"
         return [Problem(where, what, f"labels run from 0 to {classes - 1}")]

@@ -101,9 +101,7 @@ def _affine(value: _Value, op: Affine, shape: Shape) -> _Value:
 def _sum(values: list[_Value]) -> _Value:
     total = values[0]
     for value in values[1:]:
-        total = replace(
-            total, terms=total.terms + value.terms, bias=_add(total.bias, value.bias)
-        )
+        total = replace(total, terms=total.terms + value.terms, bias=_add(total.bias, value.bias))
     return total
 
 

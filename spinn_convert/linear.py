@@ -61,37 +61,48 @@ def _is_identity(op: LinearOp, shape: Shape) -> bool:
     if isinstance(op, Scale):
         return bool((op.factor == 1).all())
     if isinstance(op, Gather):
-        return op.shape == shape and bool((op.index == np.arange(op.index.size)).all())
+        return op.shape == shape and _is_reshape(op, shape)
     return False
 
 
 def _merge(a: LinearOp, b: LinearOp, shape: Shape) -> LinearOp | None:
     """Return one operator equal to `a` (on a tensor of `shape`) then `b`, or None."""
     if isinstance(b, Scale):
-        if isinstance(a, Scale):
-            return Scale(np.asarray(a.factor * b.factor, np.float32))
-        per_channel = _per_channel(b, linear_shape(a, shape))
-        if per_channel is not None and isinstance(a, Conv | Dense):
-            weight = a.weight * per_channel.reshape(-1, *(1,) * (a.weight.ndim - 1))
-            return _with_weight(a, weight)
+        return _scaled_after(a, b, shape)
     if isinstance(a, Scale):
-        if isinstance(b, Dense):
-            return Dense(b.weight * np.broadcast_to(a.factor, shape).ravel())
-        per_channel = _per_channel(a, shape)
-        if per_channel is not None and isinstance(b, Conv):
-            grouped = per_channel.reshape(b.groups, 1, -1, 1, 1)
-            weight = b.weight.reshape(b.groups, -1, *b.weight.shape[1:]) * grouped
-            return _with_weight(b, weight.reshape(b.weight.shape))
+        return _scaled_before(a, b, shape)
     if isinstance(a, Conv) and isinstance(b, Conv) and (_pointwise(a) or _pointwise(b)):
         return _compose_convs(a, b)
-    if isinstance(a, Gather):
-        if isinstance(b, Gather):
-            index = np.where(b.index < 0, -1, a.index[np.maximum(b.index, 0)])
-            return Gather(index.astype(np.int32), b.shape)
-        is_reshape = a.index.size == prod(shape) and (a.index == np.arange(a.index.size)).all()
-        if isinstance(b, Dense) and is_reshape:
-            return b
+    if isinstance(a, Gather) and isinstance(b, Gather):
+        index = np.where(b.index < 0, -1, a.index[np.maximum(b.index, 0)])
+        return Gather(index.astype(np.int32), b.shape)
+    if isinstance(a, Gather) and isinstance(b, Dense) and _is_reshape(a, shape):
+        return b
     return None
+
+
+def _scaled_after(a: LinearOp, scale: Scale, shape: Shape) -> LinearOp | None:
+    if isinstance(a, Scale):
+        return Scale(np.asarray(a.factor * scale.factor, np.float32))
+    factors = _per_channel(scale, linear_shape(a, shape))
+    if factors is None or not isinstance(a, Conv | Dense):
+        return None
+    return _with_weight(a, a.weight * factors.reshape(-1, *(1,) * (a.weight.ndim - 1)))
+
+
+def _scaled_before(scale: Scale, b: LinearOp, shape: Shape) -> LinearOp | None:
+    if isinstance(b, Dense):
+        return Dense(b.weight * np.broadcast_to(scale.factor, shape).ravel())
+    factors = _per_channel(scale, shape)
+    if factors is None or not isinstance(b, Conv):
+        return None
+    weight = b.weight.reshape(b.groups, -1, *b.weight.shape[1:])
+    weight = weight * factors.reshape(b.groups, 1, -1, 1, 1)
+    return _with_weight(b, weight.reshape(b.weight.shape))
+
+
+def _is_reshape(op: Gather, shape: Shape) -> bool:
+    return op.index.size == prod(shape) and bool((op.index == np.arange(op.index.size)).all())
 
 
 def _pointwise(op: Conv) -> bool:
@@ -178,7 +189,7 @@ def fan_out(linear: LinearMap, bits: int) -> NDArray[np.int64]:
 
 def _conv_fan_out(op: Conv, shape: Shape, bits: int) -> NDArray[np.int64]:
     """Count by kernel tap, without expanding."""
-    out, per_group, height, width = op.weight.shape
+    _, per_group, height, width = op.weight.shape
     used = (on_grid(op.weight, bits) != 0).reshape(op.groups, -1, per_group, height, width)
     targets = used.sum(1).reshape(shape[0], height, width)
     counts = np.zeros(shape, np.int64)
@@ -218,7 +229,11 @@ def matrix(linear: LinearMap) -> sparse.csr_array:
         factor = sparse.csr_array((weight, (post, pre)), size)
         product = factor if product is None else factor @ product
         shape = linear_shape(op, shape)
-    return sparse.eye_array(prod(shape), dtype=np.float32, format="csr") if product is None else product
+    return (
+        sparse.eye_array(prod(shape), dtype=np.float32, format="csr")
+        if product is None
+        else product
+    )
 
 
 def conv_taps(op: Conv, shape: Shape) -> Iterator[tuple[int, int, slice, slice]]:
@@ -243,7 +258,9 @@ def _seen_inputs(op: Conv, ky: int, kx: int, rows: slice, columns: slice) -> tup
     found = []
     for axis, k, seen in ((0, ky, rows), (1, kx, columns)):
         stride, offset = op.stride[axis], k * op.dilation[axis] - op.pads[axis]
-        found.append(slice(seen.start * stride + offset, (seen.stop - 1) * stride + offset + 1, stride))
+        found.append(
+            slice(seen.start * stride + offset, (seen.stop - 1) * stride + offset + 1, stride)
+        )
     return found[0], found[1]
 
 

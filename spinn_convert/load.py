@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper
 from spinn_convert.errors import ModelError, Problem
 from spinn_convert.graph import Graph, Node
 from spinn_convert.onnx_ops import Array, Step, Tensor, Unsupported, read
-from spinn_convert.ops import Affine, Conv, Dense, Gather, Input, Scale, Shape, linear_shape
+from spinn_convert.ops import Affine, Input, Shape, linear_shape
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +51,10 @@ def runnable(model: Model, outputs: Sequence[str], batch: int) -> bytes:
     simple = simplify(model.proto, model.batch or batch, model.path)
     del simple.graph.output[:]
     for name in outputs:
-        simple.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
-    return simple.SerializeToString()
+        simple.graph.output.append(
+            helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        )
+    return bytes(simple.SerializeToString())
 
 
 def _parse(path: Path) -> tuple[onnx.ModelProto, str]:

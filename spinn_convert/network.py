@@ -86,7 +86,7 @@ class Network:
 
     @property
     def depth(self) -> int:
-        """Depth of the deepest population: steps until a change of the input can reach the output."""
+        """Depth of the deepest population: steps from the first layer to the output."""
         return max(p.depth for p in self.populations)
 
     def incoming(self, population: Population) -> tuple[Projection, ...]:

@@ -78,8 +78,9 @@ def signature(operator: str) -> tuple[tuple[tuple[str, Any], ...], dict[str, Any
     return inputs, attributes, any(p.kind is p.VAR_POSITIONAL for p in parameters)
 
 
-def read(operator: str, inputs: Sequence[Tensor | Array | None], attributes: Mapping[str, Any]
-         ) -> Step | Tensor:
+def read(
+    operator: str, inputs: Sequence[Tensor | Array | None], attributes: Mapping[str, Any]
+) -> Step | Tensor:
     """Read one node; raises Unsupported, also for whatever the signature does not allow."""
     if operator not in READERS:
         raise Unsupported(
@@ -172,8 +173,14 @@ def add(a: Tensor | Array, b: Tensor | Array) -> Step:
         if a.shape != b.shape:
             raise Unsupported(f"adds shapes {a.shape} and {b.shape}; broadcasting two tensors")
         return Step(Sum(), (a, b))
-    tensor, constant = (a, b) if isinstance(a, Tensor) else (b, a)
-    assert isinstance(tensor, Tensor) and not isinstance(constant, Tensor)
+    if isinstance(a, Tensor):
+        return _add_constant(a, b)
+    return _add_constant(b, a)
+
+
+def _add_constant(tensor: Tensor | Array, constant: Tensor | Array) -> Step:
+    if not isinstance(tensor, Tensor) or isinstance(constant, Tensor):
+        raise Unsupported("adds two constants")
     return Step(Affine((), _without_batch(constant, len(tensor.shape))), (tensor,))
 
 
@@ -204,6 +211,10 @@ def batch_normalization(
 @reads("GlobalAveragePool")
 def global_average_pool(x: Tensor) -> Step:
     """Mean over space, which stays as (C, 1, 1)."""
+    return _spatial_mean(x)
+
+
+def _spatial_mean(x: Tensor) -> Step:
     channels, height, width = x.shape
     weight = np.full((channels, 1, height, width), 1 / (height * width), np.float32)
     return Step(Affine((Conv(weight, groups=channels),)), (x,))
@@ -223,7 +234,7 @@ def reduce_mean(
     rank = len(x.shape) + 1
     if rank != 4 or chosen is None or sorted(a % rank for a in chosen) != [2, 3]:
         raise Unsupported(f"axes={chosen} of a tensor of rank {rank}; only the mean over space")
-    pooled = global_average_pool(x)
+    pooled = _spatial_mean(x)
     return pooled if keepdims else _reshape(pooled, x.shape[:1])
 
 

@@ -21,7 +21,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Conv:
-    """2-D cross-correlation; weight (O, I / groups, kH, kW), zero pads (top, left, bottom, right)."""
+    """2-D cross-correlation; weight (O, I / groups, kH, kW), pads (top, left, bottom, right)."""
 
     weight: Floats
     stride: Pair = (1, 1)

@@ -92,7 +92,9 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
         with timing.phase("calibrate"):
             network = calibrated(model, layers, dataset, job, watch("calibrate"))
         store.save(network, folder / "network.npz")
-        count = min(job.images or backend.DEFAULT_IMAGES or len(dataset.images), len(dataset.images))
+        count = min(
+            job.images or backend.DEFAULT_IMAGES or len(dataset.images), len(dataset.images)
+        )
         values = normalised(dataset.images, 0, count)
         with timing.phase("ann"):
             ann = _ann_logits(model, layers[-1].name, values, job.threads, watch("ANN"))
@@ -192,7 +194,7 @@ def _check(backend: backends.Backend, network: Network, job: Job) -> None:
 def _ann_logits(
     model: Model, name: str, values: Floats, threads: int, progress: Progress
 ) -> Floats:
-    return np.concatenate([logits for logits, in run(model, values, [name], threads, progress)])
+    return np.concatenate([logits for (logits,) in run(model, values, [name], threads, progress)])
 
 
 def _relu1_logits(network: Network, values: Floats, threads: int) -> Floats:

@@ -33,7 +33,7 @@ class Scores:
         return int(close[0]) + 1 if len(close) else None
 
     def steps_to_agreement(self, wanted: float) -> int | None:
-        """Number of steps from which on the SNN agrees with the ANN on `wanted` of the images."""
+        """Return the number of steps after which the SNN always agrees on `wanted` of the images."""
         short = np.flatnonzero(self.agreement_by_step < wanted)
         steps = int(short[-1]) + 2 if len(short) else 1
         return steps if steps <= len(self.agreement_by_step) else None
@@ -101,9 +101,7 @@ def draw(scores: Scores, network: Network, title: str, path: Path) -> None:
     steps = np.arange(1, len(scores.snn_by_step) + 1)
     figure, axes = pyplot.subplots(figsize=(7, 4), dpi=130, layout="constrained")
     axes.axhline(100 * scores.ann, color="black", linewidth=1, label=f"ANN {scores.ann:.1%}")
-    axes.axhline(
-        100 * scores.relu1, color="grey", linestyle=":", label=f"ReLU1 {scores.relu1:.1%}"
-    )
+    axes.axhline(100 * scores.relu1, color="grey", linestyle=":", label=f"ReLU1 {scores.relu1:.1%}")
     axes.plot(steps, 100 * scores.snn_by_step, label=f"SNN {scores.snn_by_step[-1]:.1%}")
     agreement = f"agreement with the ANN {scores.agreement_by_step[-1]:.1%}"
     axes.plot(steps, 100 * scores.agreement_by_step, linestyle="--", label=agreement)

@@ -33,5 +33,7 @@ class Backend(Protocol):
 def find(name: str) -> Backend:
     """Return the backend of this name; raises BackendError when there is none."""
     if name not in NAMES:
-        raise BackendError([Problem(f"backend {name}", "unknown", f"choose from {', '.join(NAMES)}")])
+        raise BackendError(
+            [Problem(f"backend {name}", "unknown", f"choose from {', '.join(NAMES)}")]
+        )
     return cast(Backend, import_module(f"spinn_convert.backends.{name}"))

@@ -78,10 +78,12 @@ def _on_grid(linear: LinearMap, bits: int) -> Callable[[Tensor], Tensor]:
     full.data = on_grid(full.data, bits)
     shape = linear.out_shape
     indices = torch.from_numpy(np.stack(full.tocoo().coords).astype(np.int64))
-    weights = torch.sparse_coo_tensor(indices, torch.from_numpy(full.data), full.shape)
+    weights = torch.sparse_coo_tensor(
+        indices, torch.from_numpy(full.data), full.shape, check_invariants=True
+    )
 
     def multiply(spikes: Tensor) -> Tensor:
         product = torch.sparse.mm(weights.to(spikes.device), spikes.flatten(1).float().T)
-        return product.T.reshape(-1, *shape)
+        return torch.reshape(product.T, (-1, *shape))
 
     return multiply

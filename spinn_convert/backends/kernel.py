@@ -23,7 +23,13 @@ GATHER_BITS = np.uint64(0x0102040810204080)
 
 @numba.njit(nogil=True, cache=True)
 def _conv_spikes(
-    v: Int32, weights: Int32, projection: Int64, channels: int, spikes: Int32, runs: Int32, rows: Int64
+    v: Int32,
+    weights: Int32,
+    projection: Int64,
+    channels: int,
+    spikes: Int32,
+    runs: Int32,
+    rows: Int64,
 ) -> None:
     """Add the weights of all spikes to their targets, a run of neighbouring columns at a time."""
     first, width, step = projection[3], np.uint32(channels), projection[5]
@@ -75,6 +81,44 @@ def _fire(
 
 
 @numba.njit(nogil=True, cache=True)
+def _receive(
+    v: Int32,
+    step: int,
+    target: Int64,
+    populations: Int64,
+    projections: Int64,
+    spikes: Int32,
+    begins: Int64,
+    weights: Int32,
+    posts: Int32,
+    runs: Int32,
+    rows: Int64,
+) -> None:
+    """Add to `v` all that arrives at a population in one step."""
+    for q in range(target[4], target[5]):
+        projection = projections[q]
+        source, sent = projection[0], step - projection[1]
+        if sent < 0:
+            continue
+        arriving = spikes[begins[source, sent] : begins[source, sent + 1]]
+        if projection[2]:
+            channels = populations[source][6]
+            _conv_spikes(v, weights, projection, channels, arriving, runs, rows)
+        else:
+            _list_spikes(v, weights, projection, arriving, posts, rows)
+
+
+@numba.njit(nogil=True, cache=True)
+def _with_room(spikes: Int32, count: int, more: int) -> Int32:
+    """Return `spikes`, grown if fewer than `more` places are left behind `count`."""
+    if count + more <= spikes.size:
+        return spikes
+    grown = np.empty(2 * (count + more), np.int32)
+    grown[:count] = spikes[:count]
+    return grown
+
+
+@numba.njit(nogil=True, cache=True)
 def simulate(
     populations: Int64,
     projections: Int64,
@@ -87,56 +131,38 @@ def simulate(
     rows: Int64,
     one: int,
     steps: int,
-) -> tuple[Int32, Int64, Int64, Int32, int]:
+) -> tuple[Int32, Int64, Int64, Int32, Int64]:
     """Simulate one image.
 
     Returns the spiking neurons of all populations and steps one after another, where each
     population's each step begins (P, steps + 1), synaptic events per population (P,), potentials of
-    the readouts (steps, readout neurons), and the largest absolute final potential.
+    the readouts (steps, readout neurons), and the final potentials of all neurons.
     """
     spikes = np.empty(1 << 16, np.int32)
     begins = np.zeros((len(populations), steps + 1), np.int64)
     events = np.zeros(len(populations), np.int64)
-    readout_size = 0
-    for population in populations:
-        readout_size += population[1] * (1 - population[2])
-    readout = np.zeros((steps, readout_size), np.int32)
-    count, column, largest = 0, 0, 0
+    readout = np.zeros((steps, (populations[:, 1] * (1 - populations[:, 2])).sum()), np.int32)
+    potentials = v_init.copy()
+    count, column = 0, 0
     for p in range(len(populations)):
         target = populations[p]
-        offset, size = target[0], target[1]
-        current = bias[offset : offset + size]
-        v = v_init[offset : offset + size].copy()
+        offset, size, spiking = target[0], target[1], target[2] == 1
+        v, current = potentials[offset : offset + size], bias[offset : offset + size]
         fired = np.zeros((size + 7) // 8 * 8, np.uint8)
-        begins[p, 0] = count
-        for t in range(steps):
-            if t >= target[3]:
-                for q in range(target[4], target[5]):
-                    projection = projections[q]
-                    source, sent = projection[0], t - projection[1]
-                    if sent < 0:
-                        continue
-                    sent_spikes = spikes[begins[source, sent] : begins[source, sent + 1]]
-                    if projection[2]:
-                        channels = populations[source][8]
-                        _conv_spikes(v, weights, projection, channels, sent_spikes, runs, rows)
-                    else:
-                        _list_spikes(v, weights, projection, sent_spikes, posts, rows)
-                if target[2]:
-                    if count + size + 8 > spikes.size:
-                        grown = np.empty(2 * (count + size + 8), np.int32)
-                        grown[:count] = spikes[:count]
-                        spikes = grown
-                    count = _fire(v, current, one, fired, spikes, count)
-                else:
-                    v += current
-            if not target[2]:
+        begins[p, : target[3] + 1] = count
+        for t in range(target[3], steps):
+            _receive(
+                v, t, target, populations, projections, spikes, begins, weights, posts, runs, rows
+            )
+            if spiking:
+                spikes = _with_room(spikes, count, size + 8)
+                count = _fire(v, current, one, fired, spikes, count)
+            else:
+                v += current
                 readout[t, column : column + size] = v
             begins[p, t + 1] = count
-        if not target[2]:
+        if not spiking:
             column += size
         for i in range(begins[p, 0], count):
             events[p] += out_degree[offset + spikes[i]]
-        for i in range(size):
-            largest = max(largest, abs(np.int64(v[i])))
-    return spikes[:count], begins, events, readout, largest
+    return spikes[:count], begins, events, readout, potentials

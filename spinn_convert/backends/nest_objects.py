@@ -41,7 +41,7 @@ class SubtractiveIF(NativeCellType):  # type: ignore[misc]
         "t_ref": 0.0,
         "tau_m": 2.0**53,
     }
-    default_initial_values: ClassVar = {}
+    default_initial_values: ClassVar[dict[str, float]] = {}
     recordable: ClassVar = ["V_m", "spikes"]
     units: ClassVar = {"V_m": "dimensionless", "spikes": "ms"}
     receptor_types: ClassVar = ["excitatory", "inhibitory"]
@@ -125,7 +125,7 @@ class BulkConnector(Connector):  # type: ignore[misc]
 
 
 def pynn(neurons_per_thread: int) -> SimpleNamespace:
-    """Return what `backends.pynn.build` needs of a simulator, with the smallest synapse that fits."""
+    """Return what `backends.pynn.build` needs, with the smallest synapse that fits."""
     synapse = CompactSynapse if neurons_per_thread < COMPACT_NEURONS else StaticSynapse
     return SimpleNamespace(Population=Population, Projection=sim.Projection, StaticSynapse=synapse)
 

@@ -159,7 +159,7 @@ class Session:
     def _events(
         self, device: Any, name: str, variable: str
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Return rows (image, step, neuron) and values of a device, without those between images."""
+        """Return a device's rows (image, step, neuron) and values, without those between images."""
         events = device.get("events")
         step = np.rint(np.asarray(events["times"]) / TIME_STEP_MS).astype(np.int64) - 1
         starts = np.rint(np.array(self._starts) / TIME_STEP_MS).astype(np.int64)

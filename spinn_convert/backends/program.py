@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,15 @@ from spinn_convert.ops import Conv, Pair, Shape, linear_shape
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
-POPULATION_FIELDS = ("offset", "size", "spiking", "release", "first", "last", "height", "width", "channels")
+POPULATION_FIELDS = (
+    "offset",
+    "size",
+    "spiking",
+    "release",
+    "first",
+    "last",
+    "channels",
+)
 PROJECTION_FIELDS = ("source", "delay", "is_conv", "weights", "rows", "weights_per_channel")
 
 
@@ -56,7 +65,8 @@ def compile_program(network: Network) -> Program:
     members = [p for p in network.populations if p.kind != "input"]
     index = {p.name: i for i, p in enumerate(members)}
     degrees = out_degrees(network)
-    populations, projections = [], []
+    populations: list[tuple[int, ...]] = []
+    projections: list[tuple[int, ...]] = []
     weights: list[Int32] = []
     posts: list[Int32] = []
     runs: list[Int32] = []
@@ -67,9 +77,7 @@ def compile_program(network: Network) -> Program:
         shape = _image_shape(population.shape)
         span = (len(projections), len(projections) + len(incoming))
         spiking = int(population.kind == "spiking")
-        populations.append(
-            (offset, population.size, spiking, population.release, *span, shape[1], shape[2], shape[0])
-        )
+        populations.append((offset, population.size, spiking, population.release, *span, shape[0]))
         offset += population.size
         for projection in incoming:
             first_weight, first_row = sum(map(len, weights)), sum(map(len, rows))
@@ -128,9 +136,9 @@ def _image_shape(shape: Shape) -> Shape:
     return shape if len(shape) == 3 else (prod(shape), 1, 1)
 
 
-def _last(values: NDArray[np.generic]) -> Int64:
+def _last(values: NDArray[Any]) -> NDArray[Any]:
     image = values.reshape(_image_shape(values.shape))
-    return np.moveaxis(image, 0, -1).ravel()
+    return np.asarray(np.moveaxis(image, 0, -1).ravel())
 
 
 def _integers(values: NDArray[np.floating], one: int) -> Int32:
@@ -162,15 +170,20 @@ def _conv_runs(op: Conv, shape: Shape) -> tuple[Int32, Int64]:
     """
     _, out_height, out_width = linear_shape(op, shape)
     depth, _, height, width = op.weight.shape
-    runs, limits = [], [0]
+    runs: list[list[int]] = []
+    limits = [0]
     for row, column in np.ndindex(shape[1:]):
         columns = _reached(column + op.pads[1], op.stride[1], op.dilation[1], width, out_width)
-        for out_row, ky in _reached(row + op.pads[0], op.stride[0], op.dilation[0], height, out_height):
+        for out_row, ky in _reached(
+            row + op.pads[0], op.stride[0], op.dilation[0], height, out_height
+        ):
             for out_column, kx in columns[::-1]:
                 target = (out_row * out_width + out_column) * depth
                 weight = (ky * width + width - 1 - kx) * depth
-                if len(runs) > limits[-1] and runs[-1][0] + runs[-1][2] == target and (
-                    runs[-1][1] + runs[-1][2] == weight
+                if (
+                    len(runs) > limits[-1]
+                    and runs[-1][0] + runs[-1][2] == target
+                    and (runs[-1][1] + runs[-1][2] == weight)
                 ):
                     runs[-1][2] += depth
                 else:

@@ -22,7 +22,9 @@ def build(
     connector return the PyNN objects that suit this simulator. Returns the populations by name.
     """
     populations = {
-        population.name: sim.Population(population.size, cell_type(population), label=population.name)
+        population.name: sim.Population(
+            population.size, cell_type(population), label=population.name
+        )
         for population in network.populations
         if population.kind != "input"
     }

@@ -1,19 +1,27 @@
-"""The reference simulator: exact integers, event-driven, one thread per image."""
+"""The reference simulator: exact integers, event-driven, one thread per image.
+
+Where torch finds a CUDA device, the dense form of the same network runs there instead.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.backends.program import Program, channels_last, compile_program, to_integers
 from spinn_convert.errors import BackendError, Problem
-from spinn_convert.network import Network
+from spinn_convert.network import Network, out_degrees
 from spinn_convert.rate import CHUNK, columns, input_currents
 from spinn_convert.recording import Progress, Recording, Settings, Stimulus, silent
+
+if TYPE_CHECKING:
+    import torch
 
 NAME = "reference"
 DEFAULT_IMAGES = None
@@ -35,8 +43,14 @@ def run(
     started = time.perf_counter()
     program = compile_program(network)
     built = time.perf_counter()
+    device = _cuda()
+    found = (
+        _on_cores(network, program, stimulus, settings)
+        if device is None
+        else _on_device(network, program, stimulus, settings, device)
+    )
     results = []
-    for result in _all_images(network, program, stimulus, settings):
+    for result in found:
         results.append(result)
         progress(len(results), len(stimulus.values))
     spiking = [program.names.index(p.name) for p in network.spiking]
@@ -46,48 +60,79 @@ def run(
         settings,
         {program.names[p]: totals[:, p] for p in spiking},
         np.array([result.events for result in results], np.int64),
-        _readouts(network, program, results),
-        {name: _spikes(program, name, results) for name in settings.record},
+        _readouts(network, results),
+        {name: _spikes(name, results) for name in settings.record},
         {"build": built - started, "simulate": time.perf_counter() - built},
     )
 
 
+def _cuda() -> torch.device | None:
+    import torch
+
+    return torch.device("cuda") if torch.cuda.is_available() else None
+
+
+@dataclass(frozen=True, eq=False)
 class _Result:
-    """What one image left behind."""
+    """What one image left behind, neurons in (C, H, W) order.
 
-    def __init__(self, program: Program, bias: NDArray[np.int32], settings: Settings) -> None:
-        from spinn_convert.backends.kernel import simulate
+    counts: spikes per population (P,). readout: thresholds (T, N). spikes: (step, neuron) rows.
+    """
 
-        spikes, begins, events, self.readout, largest = simulate(
-            program.populations,
-            program.projections,
-            bias,
-            program.v_init,
-            program.out_degree,
-            program.weights,
-            program.posts,
-            program.runs,
-            program.rows,
-            program.one,
-            settings.steps,
-        )
-        if largest >= LARGEST_POTENTIAL:
-            what = f"a membrane potential reached {largest / program.one:.0f} thresholds"
-            raise BackendError([Problem(NAME, what, "simulate fewer steps")])
-        self.counts = begins[:, -1] - begins[:, 0]
-        self.events = int(events.sum())
-        self.spikes = {
-            name: _rows(spikes, begins[program.names.index(name)]) for name in settings.record
-        }
+    counts: NDArray[np.int64]
+    events: int
+    readout: NDArray[np.float32]
+    spikes: dict[str, NDArray[np.int32]]
 
 
-def _rows(spikes: NDArray[np.int32], begins: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Return (step, neuron) rows of one population, neurons channels last."""
-    step = np.repeat(np.arange(len(begins) - 1), np.diff(begins))
-    return np.stack([step.astype(np.int32), spikes[begins[0] : begins[-1]]], axis=1)
+def _simulate(
+    network: Network, program: Program, bias: NDArray[np.int32], settings: Settings
+) -> _Result:
+    """Simulate one image, given the current into every neuron."""
+    from spinn_convert.backends.kernel import simulate
+
+    spikes, begins, events, readout, potentials = simulate(
+        program.populations,
+        program.projections,
+        bias,
+        program.v_init,
+        program.out_degree,
+        program.weights,
+        program.posts,
+        program.runs,
+        program.rows,
+        program.one,
+        settings.steps,
+    )
+    largest = int(np.abs(potentials.astype(np.int64)).max(initial=0))
+    if largest >= LARGEST_POTENTIAL:
+        what = f"a membrane potential reached {largest / program.one:.0f} thresholds"
+        raise BackendError([Problem(NAME, what, "simulate fewer steps")])
+    order = np.concatenate([channels_last(p.shape) for p in network.readouts])
+    shifts = np.repeat(*_spans([p.size for p in network.readouts]))
+    ordered = np.empty(readout.shape, np.float32)
+    ordered[:, order + shifts] = readout.astype(np.float32) / program.one
+    rows = {
+        name: _rows(program, name, spikes, begins[program.names.index(name)])
+        for name in settings.record
+    }
+    return _Result(begins[:, -1] - begins[:, 0], int(events.sum()), ordered, rows)
 
 
-def _all_images(
+def _spans(sizes: list[int]) -> tuple[NDArray[np.int64], list[int]]:
+    """Return where each of several arrays begins when they stand one after another, and sizes."""
+    return np.cumsum([0, *sizes[:-1]]), sizes
+
+
+def _rows(
+    program: Program, name: str, spikes: NDArray[np.int32], begins: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    order = channels_last(program.shapes[program.names.index(name)]).astype(np.int32)
+    step = np.repeat(np.arange(len(begins) - 1, dtype=np.int32), np.diff(begins))
+    return np.stack([step, order[spikes[begins[0] : begins[-1]]]], axis=1)
+
+
+def _on_cores(
     network: Network, program: Program, stimulus: Stimulus, settings: Settings
 ) -> Iterator[_Result]:
     """Yield results in the order of the images, computing `threads` of them at a time."""
@@ -96,37 +141,62 @@ def _all_images(
     try:
         for start in range(0, len(stimulus.values), CHUNK):
             currents = input_currents(network, stimulus.values[start : start + CHUNK])
-            biases = np.repeat(program.bias[None], len(stimulus.values[start : start + CHUNK]), 0)
+            biases = np.repeat(program.bias[None], len(next(iter(currents.values()))), 0)
             for name, current in currents.items():
                 values = to_integers(program, name, current)
                 biases[:, offsets[name] : offsets[name] + values.shape[1]] = values
-            yield from pool.map(lambda bias: _Result(program, bias, settings), biases)
+            yield from pool.map(lambda bias: _simulate(network, program, bias, settings), biases)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _readouts(
-    network: Network, program: Program, results: list[_Result]
-) -> dict[str, NDArray[np.float32]]:
+def _on_device(
+    network: Network,
+    program: Program,
+    stimulus: Stimulus,
+    settings: Settings,
+    device: torch.device,
+) -> Iterator[_Result]:
+    """Yield results in the order of the images, computed as dense tensors on a torch device."""
+    from spinn_convert.backends.dense import simulate
+
+    degrees = out_degrees(network)
+    for start in range(0, len(stimulus.values), CHUNK):
+        currents = input_currents(network, stimulus.values[start : start + CHUNK])
+        dense = simulate(network, currents, settings.steps, device)
+        for image in range(len(stimulus.values[start : start + CHUNK])):
+            fired = {
+                name: spikes[:, image].flatten(1).cpu().numpy()
+                for name, spikes in dense.spikes.items()
+            }
+            sums = {name: spikes.sum(0) for name, spikes in fired.items()}
+            counts = [sums[name].sum() if name in sums else 0 for name in program.names]
+            potentials = [
+                dense.potentials[p.name][:, image].flatten(1).cpu().numpy()
+                for p in network.readouts
+            ]
+            yield _Result(
+                np.array(counts, np.int64),
+                sum(int(total @ degrees[name].ravel()) for name, total in sums.items()),
+                np.concatenate(potentials, axis=1),
+                {name: np.argwhere(fired[name]).astype(np.int32) for name in settings.record},
+            )
+
+
+def _readouts(network: Network, results: list[_Result]) -> dict[str, NDArray[np.float32]]:
     """Return potentials (B, T, *shape) in the units of the outputs."""
-    potentials = np.stack([result.readout for result in results]).astype(np.float32)
-    readouts, start = {}, 0
-    for population in network.readouts:
-        values = np.empty((*potentials.shape[:2], population.size), np.float32)
-        values[..., channels_last(population.shape)] = potentials[..., start : start + population.size]
-        shaped = values.reshape(*values.shape[:2], *population.shape) / program.one
+    potentials = np.stack([result.readout for result in results])
+    readouts = {}
+    for population, begin in zip(network.readouts, _spans([p.size for p in network.readouts])[0]):
+        values = potentials[..., begin : begin + population.size]
+        shaped = values.reshape(*values.shape[:2], *population.shape)
         readouts[population.name] = shaped * columns(population)
-        start += population.size
     return readouts
 
 
-def _spikes(program: Program, name: str, results: list[_Result]) -> NDArray[np.int32]:
-    """Return rows (image, step, neuron), neurons in (C, H, W) order, sorted."""
-    order = channels_last(program.shapes[program.names.index(name)]).astype(np.int32)
-    rows = [
-        np.stack([np.full(len(r.spikes[name]), image, np.int32), *r.spikes[name].T], axis=1)
-        for image, r in enumerate(results)
-    ]
-    found = np.concatenate(rows)
-    found[:, 2] = order[found[:, 2]]
+def _spikes(name: str, results: list[_Result]) -> NDArray[np.int32]:
+    """Return rows (image, step, neuron), sorted."""
+    found = np.concatenate(
+        [np.insert(r.spikes[name], 0, image, axis=1) for image, r in enumerate(results)]
+    )
     return found[np.lexsort(found.T[::-1])]
