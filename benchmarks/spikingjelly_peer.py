@@ -1,4 +1,4 @@
-"""The peer of benchmarks/reference_speed.py: SpikingJelly's converted network, image-steps per second.
+"""The peer of benchmarks/reference_speed.py: image-steps per second of SpikingJelly's network.
 
 Runs in a venv of its own, since SpikingJelly's declared dependencies replace torch:
 

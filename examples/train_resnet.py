@@ -30,7 +30,7 @@ BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 
 
 
 def conv_bn(source: int, target: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """A convolution without bias, padded to keep its size, and its batch normalisation."""
+    """Return a convolution without bias, padded to keep its size, and batch normalisation."""
     conv = nn.Conv2d(source, target, kernel, stride, kernel // 2, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(target))
 
@@ -58,6 +58,7 @@ class Block(nn.Module):
         self.shortcut = nn.Identity() if same else conv_bn(source, target, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Add both paths, (B, C, H, W)."""
         return F.relu(self.body(x) + self.shortcut(x))
 
 
@@ -79,6 +80,7 @@ class ResNet(nn.Module):
         self.head = nn.Linear(source, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, classes) of images (B, C, H, W)."""
         x = self.blocks(F.relu(self.stem(x)))
         return self.head(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1))
 
@@ -193,9 +195,8 @@ def main() -> None:
     images, labels = load_split("train")
     train(model, images[:-HELD_OUT], labels[:-HELD_OUT], arguments.epochs)
     held_out = accuracy(model, images[-HELD_OUT:], labels[-HELD_OUT:])
-    print(
-        f"held-out accuracy {held_out:.2f} %, test accuracy {accuracy(model, *load_split('t10k')):.2f} %"
-    )
+    test = accuracy(model, *load_split("t10k"))
+    print(f"held-out accuracy {held_out:.2f} %, test accuracy {test:.2f} %")
     out = arguments.out or Path(__file__).parent / f"resnet{arguments.depth}"
     save(model, out, arguments.calibration, arguments.test)
 

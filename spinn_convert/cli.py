@@ -79,7 +79,7 @@ def commands() -> None:
 @click.option(
     "--basic",
     is_flag=True,
-    help="The paper's basic conversion: 99.9th percentile per layer, no initial potential, no clamp.",
+    help="The paper's basic conversion: 99.9th percentile per layer, V = 0, no clamp.",
 )
 @click.option(
     "--dead-channels",
@@ -155,7 +155,7 @@ def result_table(report: dict[str, Any]) -> Table:
     network, snn, depth = report["network"], report["snn"], report["network"]["depth"]
     table = Table(
         show_header=False,
-        title=f"{report['images']} images, {report['steps']} time steps each, on {report['backend']}",
+        title=f"{report['images']} images, {report['steps']} steps each, on {report['backend']}",
     )
     table.add_column(justify="left")
     table.add_column(justify="right")
@@ -205,7 +205,7 @@ def population_table(network: Any, scales_are_real: bool) -> Table:
             continue
         low, high = population.scale.min(), population.scale.max()
         scale = (
-            f"{low:.3g} - {high:.3g}" if scales_are_real and population.kind == "spiking" else "-"
+            f"{low:.3g}..{high:.3g}" if scales_are_real and population.kind == "spiking" else "-"
         )
         synapses = counts[population.name]
         table.add_row(

@@ -47,7 +47,7 @@ def load(path: Path) -> Model:
 
 
 def runnable(model: Model, outputs: Sequence[str], batch: int) -> bytes:
-    """Return the simplified model for a fixed batch, with `outputs` (any tensors) as its outputs."""
+    """Return the simplified model for a fixed batch, with any tensors as its outputs."""
     simple = simplify(model.proto, model.batch or batch, model.path)
     del simple.graph.output[:]
     for name in outputs:

@@ -26,8 +26,8 @@ class Population:
     """Neurons of one kind: "input" (analog values), "spiking" or "readout".
 
     shape: (C, H, W) or (N,). bias, v_init: thresholds per step and thresholds; they broadcast to
-    `shape`. scale: (C,), the activation that a rate of one spike per step stands for. depth: longest
-    path from the first spiking layer. release: first step at which the population integrates.
+    `shape`. scale: (C,), the activation that a rate of one spike per step stands for. depth: the
+    longest path from the first spiking layer. release: first step at which it integrates.
     """
 
     name: str

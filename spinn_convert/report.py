@@ -33,7 +33,7 @@ class Scores:
         return int(close[0]) + 1 if len(close) else None
 
     def steps_to_agreement(self, wanted: float) -> int | None:
-        """Return the number of steps after which the SNN always agrees on `wanted` of the images."""
+        """Return the number of steps after which agreement stays at `wanted` or above."""
         short = np.flatnonzero(self.agreement_by_step < wanted)
         steps = int(short[-1]) + 2 if len(short) else 1
         return steps if steps <= len(self.agreement_by_step) else None

@@ -1,5 +1,8 @@
 """The event-driven simulator of one image, compiled by numba.
 
+Indices are unsigned: numba would test signed ones for being negative, which keeps loops from
+becoming vector instructions.
+
 The network has no cycles, so each population runs through all time steps at once, with its weights
 and potentials in the cache; only spikes cost work. Runs without the GIL: one thread per image.
 """
@@ -16,7 +19,7 @@ MASKS = np.arange(256)
 BITS = (MASKS[:, None] >> np.arange(8) & 1).astype(bool)
 POSITIONS = np.argsort(~BITS, axis=1, kind="stable").astype(np.int32)
 """For each mask of eight neurons, the positions of its bits, first of all those that are set."""
-SET_BITS = BITS.sum(1).astype(np.int64)
+SET_BITS = BITS.sum(1).astype(np.uint64)
 GATHER_BITS = np.uint64(0x0102040810204080)
 """Multiplied with eight bytes of 0 or 1, brings them into the highest byte."""
 
@@ -32,17 +35,15 @@ def _conv_spikes(
     rows: Int64,
 ) -> None:
     """Add the weights of all spikes to their targets, a run of neighbouring columns at a time."""
-    first, width, step = projection[3], np.uint32(channels), projection[5]
+    first, width, step = np.uint64(projection[3]), np.uint32(channels), np.uint64(projection[5])
     for s in range(spikes.size):
         pixel = np.uint32(spikes[s]) // width
-        channel = np.int64(np.uint32(spikes[s]) - pixel * width)
+        begin = first + np.uint64(np.uint32(spikes[s]) - pixel * width) * step
         row = projection[4] + np.int64(pixel)
         for r in range(rows[row], rows[row + 1]):
-            size, begin = runs[r, 2], first + channel * step + runs[r, 1]
-            target = v[runs[r, 0] : runs[r, 0] + size]
-            source = weights[begin : begin + size]
-            for i in range(size):
-                target[i] += source[i]
+            target, source = np.uint64(runs[r, 0]), begin + np.uint64(runs[r, 1])
+            for i in range(np.uint64(runs[r, 2])):
+                v[target + i] += weights[source + i]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -60,7 +61,7 @@ def _list_spikes(
 @numba.njit(nogil=True, cache=True)
 def _fire(
     v: Int32, bias: Int32, one: int, fired: NDArray[np.uint8], spikes: Int32, count: int
-) -> int:
+) -> np.int64:
     """Add the bias; append the neurons that reach the threshold to `spikes`; subtract it.
 
     Eight neurons at a time and without branches, which spikes would make unpredictable.
@@ -71,13 +72,14 @@ def _fire(
         above = potential >= threshold
         v[i] = potential - (threshold if above else zero)
         fired[i] = above
-    words = fired.view(np.uint64)
-    for w in range(words.size):
-        mask = np.int64((words[w] * GATHER_BITS) >> np.uint64(56))
-        for i in range(8):
-            spikes[count + i] = np.int32(8 * w) + POSITIONS[mask, i]
-        count += SET_BITS[mask]
-    return count
+    words, found, base = fired.view(np.uint64), np.uint64(count), np.int32(0)
+    for w in range(np.uint64(words.size)):
+        mask = (words[w] * GATHER_BITS) >> np.uint64(56)
+        for i in range(np.uint64(8)):
+            spikes[found + i] = base + POSITIONS[mask, i]
+        found += SET_BITS[mask]
+        base += np.int32(8)
+    return np.int64(found)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -131,7 +133,7 @@ def simulate(
     rows: Int64,
     one: int,
     steps: int,
-) -> tuple[Int32, Int64, Int64, Int32, Int64]:
+) -> tuple[Int32, Int64, Int64, Int32, Int32]:
     """Simulate one image.
 
     Returns the spiking neurons of all populations and steps one after another, where each

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -138,6 +138,7 @@ def _on_cores(
     """Yield results in the order of the images, computing `threads` of them at a time."""
     offsets = dict(zip(program.names, program.populations[:, 0]))
     pool = ThreadPoolExecutor(settings.threads)
+    running: list[Future[_Result]] = []
     try:
         for start in range(0, len(stimulus.values), CHUNK):
             currents = input_currents(network, stimulus.values[start : start + CHUNK])
@@ -145,7 +146,10 @@ def _on_cores(
             for name, current in currents.items():
                 values = to_integers(program, name, current)
                 biases[:, offsets[name] : offsets[name] + values.shape[1]] = values
-            yield from pool.map(lambda bias: _simulate(network, program, bias, settings), biases)
+            ahead = [pool.submit(_simulate, network, program, bias, settings) for bias in biases]
+            yield from (future.result() for future in running)
+            running = ahead
+        yield from (future.result() for future in running)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
