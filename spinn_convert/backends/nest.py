@@ -63,7 +63,8 @@ def run(
         raise BackendError(problems)
     objects = _import()
     started = time.perf_counter()
-    with _one_torch_thread():
+    with _one_torch_thread(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"\s*SetStatus")  # which PyNN still calls
         session = Session(objects, network, settings)
         try:
             built = time.perf_counter()

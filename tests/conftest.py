@@ -1,0 +1,60 @@
+"""One converted example for all tests, and a tiny network that converts in milliseconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spinn_convert import pipeline
+from spinn_convert.convert import Method
+from spinn_convert.data import load_dataset, normalised
+from spinn_convert.recording import silent
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+@pytest.fixture(scope="session")
+def example():
+    """Model, layers, dataset and network of the shipped ResNet-18."""
+    path = EXAMPLES / "resnet18.onnx"
+    model, layers = pipeline.read_classifier(path)
+    data = load_dataset(path.with_suffix(".npz"), model.input_shape, 10)
+    network = pipeline.calibrated(model, layers, data, pipeline.Job(path, threads=2), silent)
+    return model, layers, data, network
+
+
+@pytest.fixture(scope="session")
+def images(example):
+    """The first 200 test images, normalised, and their labels."""
+    _, _, data, _ = example
+    return normalised(data.images, 0, 200), data.labels[:200]
+
+
+@pytest.fixture
+def write_model(tmp_path):
+    """Return a function that writes a small ONNX model from nodes and weights."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    def write(nodes, weights, shape=(1, 6, 5), name="tiny.onnx"):
+        graph = helper.make_graph(
+            nodes,
+            "tiny",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", *shape])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+            [numpy_helper.from_array(np.asarray(w), key) for key, w in weights.items()],
+        )
+        path = tmp_path / name
+        opset = [helper.make_opsetid("", 17)]
+        onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def method():
+    """The paper's extended conversion, dead channels allowed."""
+    return Method(dead_channels="layer")
