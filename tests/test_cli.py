@@ -1,0 +1,122 @@
+"""The command as a user types it: what it writes, and one clear message for bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import EXAMPLES
+from onnx import helper
+
+MODEL = EXAMPLES / "resnet18.onnx"
+KEYS = {"model", "backend", "images", "steps", "settings", "ann", "relu1", "snn", "network"}
+
+
+def spinn_convert(*arguments, cwd):
+    command = [sys.executable, "-m", "spinn_convert", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240)
+
+
+def assert_refused(done, folder, *words, code=2):
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert not list(folder.glob("**/*.spinn"))
+    assert not list(folder.glob(".*"))
+
+
+def dataset(**changes):
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((4, 1, 28, 28)).astype(np.float32)
+    arrays = {"images": images, "labels": np.arange(4), "calibration_images": images}
+    return {**arrays, **changes}
+
+
+def test_main_command_writes_network_report_and_picture(tmp_path):
+    done = spinn_convert(MODEL, "--images", 20, "--steps", 60, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "SNN accuracy" in done.stdout
+    folder = tmp_path / "resnet18.spinn"
+    report = json.loads((folder / "report.json").read_text())
+    assert set(report) >= KEYS
+    assert len(report["snn"]["accuracy_by_step"]) == 60
+    assert abs(report["snn"]["accuracy"] - report["ann"]["accuracy"]) <= 0.05
+    assert (folder / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+    again = spinn_convert(MODEL, "--images", 2, cwd=tmp_path)
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+    assert json.loads((folder / "report.json").read_text()) == report
+    inspected = spinn_convert("inspect", folder / "network.npz", cwd=tmp_path)
+    assert "108,554" in inspected.stdout
+
+
+def test_inspect_prints_the_totals(tmp_path):
+    done = spinn_convert("inspect", MODEL, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "108,554" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_and_broken_files(tmp_path):
+    assert_refused(spinn_convert("none.onnx", cwd=tmp_path), tmp_path, "none.onnx", "check the path")
+    (tmp_path / "half.onnx").write_bytes(MODEL.read_bytes()[:100_000])
+    assert_refused(spinn_convert("half.onnx", cwd=tmp_path), tmp_path, "half.onnx", "export")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"images": np.zeros((4, 28, 28, 1), np.float32)}, ("channels last", "transpose")),
+        ({"images": np.zeros((4, 1, 28, 28), np.uint8)}, ("dtype uint8", "scale")),
+        ({"images": np.full((4, 1, 28, 28), np.nan, np.float32)}, ("NaN",)),
+        ({"labels": np.array([0, 1, 2, 10])}, ("label 10", "0 to 9")),
+        ({"labels": np.arange(3)}, ("one label per image",)),
+        ({"calibration_images": np.zeros((0, 1, 28, 28), np.float32)}, ("no images",)),
+        ({"calibration_images": np.full((4, 1, 28, 28), -9, np.float32)}, ("--dead-channels",)),
+    ],
+)
+def test_bad_images(tmp_path, changes, words):
+    np.savez(tmp_path / "data.npz", **dataset(**changes))
+    done = spinn_convert(MODEL, "--data", "data.npz", cwd=tmp_path)
+    assert_refused(done, tmp_path, *words)
+
+
+def test_all_nodes_without_a_spiking_form_are_named(tmp_path, write_model):
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], name="first", pads=[1, 1, 1, 1]),
+        helper.make_node("Sigmoid", ["a"], ["b"], name="gate"),
+        helper.make_node("Tanh", ["a"], ["c"], name="other"),
+        helper.make_node("Add", ["b", "c"], ["y"], name="sum"),
+    ]
+    path = write_model(nodes, {"w": np.ones((2, 1, 3, 3), np.float32)})
+    assert_refused(spinn_convert(path, cwd=tmp_path), tmp_path, "gate (Sigmoid)", "other (Tanh)")
+
+
+def test_weights_that_are_not_numbers(tmp_path, write_model):
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"])]
+    path = write_model(nodes, {"w": np.full((2, 1, 3, 3), np.nan, np.float32)})
+    assert_refused(spinn_convert(path, cwd=tmp_path), tmp_path, "18 values of weight w are NaN")
+
+
+def test_unknown_options_are_refused(tmp_path):
+    assert_refused(spinn_convert(MODEL, "--backend", "x", cwd=tmp_path), tmp_path, "reference")
+
+
+@pytest.mark.parametrize("backend", ["reference", "nest"])
+def test_ctrl_c_leaves_nothing(tmp_path, backend):
+    command = [sys.executable, "-m", "spinn_convert", str(MODEL), "--backend", backend]
+    process = subprocess.Popen(
+        [*command, "--images", "1000"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(7)
+    os.kill(process.pid, signal.SIGINT)
+    stderr = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, stderr
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+    assert not list(tmp_path.iterdir())
