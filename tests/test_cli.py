@@ -63,7 +63,9 @@ def test_inspect_prints_the_totals(tmp_path):
 
 
 def test_missing_and_broken_files(tmp_path):
-    assert_refused(spinn_convert("none.onnx", cwd=tmp_path), tmp_path, "none.onnx", "check the path")
+    assert_refused(
+        spinn_convert("none.onnx", cwd=tmp_path), tmp_path, "none.onnx", "check the path"
+    )
     (tmp_path / "half.onnx").write_bytes(MODEL.read_bytes()[:100_000])
     assert_refused(spinn_convert("half.onnx", cwd=tmp_path), tmp_path, "half.onnx", "export")
 
