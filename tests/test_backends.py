@@ -39,7 +39,7 @@ def test_nest_gives_the_spikes_of_the_reference_on_images_in_a_row(example, imag
 
 
 def test_rates_converge_as_one_over_steps(example, images):
-    """The error of the mean logit per step against ReLU1 at least halves when T is doubled twice."""
+    """The error of the mean logit against ReLU1 at least halves at four times the steps."""
     network, values = example[3], images[0][:20]
     relu1 = np.concatenate([c["logits"] for c in rate.rates(network, values, clip=True)])
     start = network.readouts[0].release

@@ -145,7 +145,7 @@ def simulate(
     events = np.zeros(len(populations), np.int64)
     readout = np.zeros((steps, (populations[:, 1] * (1 - populations[:, 2])).sum()), np.int32)
     potentials = v_init.copy()
-    count, column = 0, 0
+    count, column = np.int64(0), 0
     for p in range(len(populations)):
         target = populations[p]
         offset, size, spiking = target[0], target[1], target[2] == 1
