@@ -9,6 +9,8 @@ and potentials in the cache; only spikes cost work. Runs without the GIL: one th
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +63,7 @@ def _list_spikes(
 @numba.njit(nogil=True, cache=True)
 def _fire(
     v: Int32, bias: Int32, one: int, fired: NDArray[np.uint8], spikes: Int32, count: int
-) -> np.int64:
+) -> Any:
     """Add the bias; append the neurons that reach the threshold to `spikes`; subtract it.
 
     Eight neurons at a time and without branches, which spikes would make unpredictable.
@@ -145,7 +147,7 @@ def simulate(
     events = np.zeros(len(populations), np.int64)
     readout = np.zeros((steps, (populations[:, 1] * (1 - populations[:, 2])).sum()), np.int32)
     potentials = v_init.copy()
-    count, column = np.int64(0), 0
+    count, column = 0, 0
     for p in range(len(populations)):
         target = populations[p]
         offset, size, spiking = target[0], target[1], target[2] == 1
