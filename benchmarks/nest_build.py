@@ -6,8 +6,8 @@ of raw nest.Connect, and the whole process stays <= 70 bytes per synapse:
     python benchmarks/nest_build.py
 
 FromListConnector gets the synapses of one 3x3 convolution, 64 x 7 x 7 neurons, and so do we.
-Bulk is measured against raw on all projections of the example. The memory is the peak of the main command
-with `--backend nest --images 1 --threads 2`, everything that it imports included.
+Bulk is measured against raw on all projections of the example. The memory is the peak of the
+main command with `--backend nest --images 1 --threads 2`, all that it imports included.
 """
 
 from __future__ import annotations
