@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper
 from spinn_convert.errors import ModelError, Problem
 from spinn_convert.graph import Graph, Node
 from spinn_convert.onnx_ops import Array, Step, Tensor, Unsupported, read
-from spinn_convert.ops import Affine, Input, Shape, linear_shape
+from spinn_convert.ops import Affine, Input, MaxPool, Shape, linear_shape, pooled_shape
 
 logger = logging.getLogger(__name__)
 
@@ -139,36 +139,63 @@ def _graph(path: Path, proto: onnx.ModelProto, input_name: str, shape: Shape) ->
     values[""], values[input_name] = None, Tensor(input_name, shape)
     nodes = [Node(input_name, Input(), (), shape)]
     problems = []
+    used = _used(proto)
     for node in proto.graph.node:
         if not all(name in values for name in node.input):
             continue  # made by a node that was refused
         where = f"{path}, node {node.name or node.output[0]} ({node.op_type})"
-        attributes = {a.name: _attribute(a) for a in node.attribute}
         try:
-            step = read(node.op_type, [values[name] for name in node.input], attributes)
-            new = list(_flatten(step, node.output[0]))
+            results = _read(node, values, used)
+            read_nodes = {name: list(_flatten(step, name)) for name, step in results.items()}
         except Unsupported as error:
             problems.append(Problem(where, error.what, error.fix))
             continue
         except ValueError as error:
             problems.append(Problem(where, str(error)))
             continue
-        nodes += new
-        values[node.output[0]] = Tensor(new[-1].name, new[-1].shape) if new else step  # type: ignore[assignment]
+        for name, new in read_nodes.items():
+            nodes += new
+            step = results[name]
+            values[name] = Tensor(name, new[-1].shape) if isinstance(step, Step) else step
     if problems:
         raise ModelError(problems)
     outputs = [values[value.name] for value in proto.graph.output]
     return Graph(tuple(nodes), tuple(o.name for o in outputs if isinstance(o, Tensor)))
 
 
+def _used(proto: onnx.ModelProto) -> set[str]:
+    """Return the names of all tensors that a node reads or the model returns."""
+    read_by_nodes = {name for node in proto.graph.node for name in node.input}
+    return read_by_nodes | {value.name for value in proto.graph.output}
+
+
+def _read(
+    node: onnx.NodeProto, values: Mapping[str, Tensor | Array | None], used: set[str]
+) -> dict[str, Step | Tensor | Array]:
+    """Return what the node's outputs are, by name; those that nothing uses may be missing."""
+    operator = (
+        f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
+    )
+    attributes = {a.name: _attribute(a) for a in node.attribute}
+    inputs = [values[name] for name in node.input]
+    result = read(operator, inputs, attributes, len(node.output))
+    results = result if isinstance(result, tuple) else (result,)
+    for position, name in enumerate(node.output):
+        if position >= len(results) and name and name in used:
+            raise Unsupported(f"its output {position + 1} ({name}) has no spiking form")
+    return {name: value for name, value in zip(node.output, results) if name}
+
+
 def _attribute(attribute: onnx.AttributeProto) -> object:
     value = helper.get_attribute_value(attribute)
+    if isinstance(value, onnx.TensorProto):
+        return numpy_helper.to_array(value)
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _flatten(step: Step | Tensor, name: str) -> Iterator[Node]:
+def _flatten(step: Step | Tensor | Array, name: str) -> Iterator[Node]:
     """Yield the nodes of a step, operands first; an operand that is a step gets a derived name."""
-    if isinstance(step, Tensor):
+    if not isinstance(step, Step):
         return
     inputs = []
     for position, operand in enumerate(step.inputs):
@@ -182,4 +209,6 @@ def _flatten(step: Step | Tensor, name: str) -> Iterator[Node]:
     if isinstance(step.op, Affine):
         for op in step.op.ops:
             shape = linear_shape(op, shape)
+    elif isinstance(step.op, MaxPool):
+        shape = pooled_shape(step.op, shape)
     yield Node(name, step.op, tuple(tensor.name for tensor in inputs), shape)

@@ -98,6 +98,14 @@ def window_positions(size: int, kernel: int, stride: int, dilation: int, pads: P
     return (size + sum(pads) - dilation * (kernel - 1) - 1) // stride + 1
 
 
+def pooled_shape(op: MaxPool, shape: Shape) -> Shape:
+    """Return the output shape of a max pooling of a map (C, H, W)."""
+    top, left, bottom, right = op.pads
+    height = window_positions(shape[1], op.kernel[0], op.stride[0], op.dilation[0], (top, bottom))
+    width = window_positions(shape[2], op.kernel[1], op.stride[1], op.dilation[1], (left, right))
+    return shape[0], height, width
+
+
 def linear_shape(op: LinearOp, shape: Shape) -> Shape:
     """Return the output shape of a linear operator; ValueError when it does not fit `shape`."""
     if isinstance(op, Conv):
