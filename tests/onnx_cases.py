@@ -22,7 +22,7 @@ def conv(d):
 def placing(d, x, kernel, dilated):
     """Return strides, dilations and pads under which a window fits into the input."""
     dilations = d.ints(2, 1, 3) if dilated else [1, 1]
-    attributes = d.some(strides=d.ints(2, 1, 4))
+    attributes = d.some(strides=d.rng.integers(1, 5, 2).tolist())
     if dilated:
         attributes["dilations"] = dilations
     extent = [r * (k - 1) + 1 for r, k in zip(dilations, kernel)]
@@ -189,7 +189,7 @@ def pooled(operator):
             if dilations[axis] * (kernel[axis] - 1) + 1 > room:
                 return build(d)
         if opset >= 10 and d.flag():
-            attributes["ceil_mode"] = d.int(0, 1)
+            attributes["ceil_mode"] = int(d.rng.integers(2))
         if operator == "AveragePool":
             attributes |= d.some(count_include_pad=d.int(0, 1))
         elif opset >= 8:

@@ -87,7 +87,10 @@ def depth_to_space(d):
 def space_to_depth(d):
     size = d.int(1, 3)
     x = d.fed(d.int(1, 3), size * d.int(1, 3), size * d.int(1, 3))
-    return Case("SpaceToDepth", d.opset(), [x], {"blocksize": size})
+    if d.flag():
+        return Case("SpaceToDepth", d.opset(), [x], {"blocksize": size})
+    attributes = {"blocksize": size, "mode": str(d.rng.choice(("DCR", "CRD")))}
+    return Case("SpaceToDepth", d.opset(first=28), [x], attributes)
 
 
 @case("Identity")
@@ -120,7 +123,8 @@ def slice_(d):
         step = 1 if opset < 10 else d.of(1, 1, 2, 3, -1, -2, -7)
         first, last = sorted((d.int(0, size - 1), d.int(0, size - 1)))
         if step < 0:
-            bounds = d.of(last, last - size, INF, -INF), d.of(first - 1, -INF)
+            start = int(d.rng.choice((last, last - size, INF, -INF)))
+            bounds = start, d.of(first - 1, -INF)
             if bounds[1] == -1 or bounds[0] == -INF:
                 bounds = bounds[0], -size - 1
         else:
@@ -153,7 +157,8 @@ def split(d):
         return Case("Split", opset, [x, ints(sizes)], attributes, len(sizes))
     outputs = d.of(*(n for n in range(1, size + 1) if size % n == 0))
     if opset >= 18:
-        outputs = d.of(*(n for n in range(1, size + 1) if -(-size // n) * (n - 1) < size))
+        fitting = [n for n in range(1, size + 1) if -(-size // n) * (n - 1) < size]
+        outputs = int(d.rng.choice(fitting))
         attributes["num_outputs"] = outputs
     return Case("Split", opset, [x], attributes, outputs)
 
@@ -248,6 +253,9 @@ COORDINATES = (
 )
 
 
+POLICIES = ("stretch", "not_larger", "not_smaller")
+
+
 @case("Resize")
 def resize(d):
     x, opset = d.any(size=6), d.opset(10)
@@ -286,7 +294,6 @@ def resize(d):
         x = x[:1]
         sizes[along.index(0)] = 1
     else:
-        policies = ("stretch", "not_larger", "not_smaller")
-        attributes["keep_aspect_ratio_policy"] = str(d.rng.choice(policies))
+        attributes["keep_aspect_ratio_policy"] = str(d.rng.choice(POLICIES))
     empty = None if opset >= 13 and d.flag() else np.zeros(0, np.float32)
     return Case("Resize", opset, [x, roi, empty, ints(sizes)], attributes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 from typing import get_args
 
@@ -13,7 +14,7 @@ import onnx_layout_cases  # noqa: F401
 import pytest
 from hypothesis import HealthCheck, given, settings
 from onnx import TensorProto, helper
-from onnx_draw import CASES, OLDEST, damaged
+from onnx_draw import CASES, OLDEST, Case, Fed, damaged, ints
 from onnx_oracle import (
     assert_equal,
     by_graph,
@@ -27,7 +28,16 @@ from onnx_oracle import (
 
 from spinn_convert.errors import ModelError
 from spinn_convert.load import load
-from spinn_convert.onnx_ops import READERS, Step, Tensor, Unsupported, read, reads, signature
+from spinn_convert.onnx_ops import (
+    READERS,
+    Step,
+    Tensor,
+    Unsupported,
+    read,
+    reads,
+    resize,
+    signature,
+)
 from spinn_convert.ops import Affine
 
 DRAWN = int(os.environ.get("SPINN_CASES", "40"))
@@ -57,6 +67,47 @@ def test_reader_agrees_with_onnxruntime(operator):
             assert_equal(case, by_reader(case), wanted)
 
     check()
+
+
+@pytest.mark.parametrize("include", [0, 1])
+def test_an_average_over_padding_only_is_zero(include):
+    attributes = {
+        "kernel_shape": [2, 2],
+        "dilations": [1, 2],
+        "pads": [0, 1, 0, 1],
+        "count_include_pad": include,
+    }
+    case = Case("AveragePool", 19, [np.ones((1, 2, 2, 1), np.float32).view(Fed)], attributes)
+    (found,) = by_reader(case)
+    assert not found.any()
+    assert_equal(case, [found], by_onnxruntime(node_model(case), fed_arrays(case)[1]))
+
+
+@pytest.mark.parametrize("size", range(1, 10))
+def test_the_last_part_of_a_split_is_smaller(size):
+    x = np.arange(size, dtype=np.float32).reshape(1, size).view(Fed)
+    for parts in range(1, size + 1):
+        case = Case("Split", 18, [x], {"axis": 1, "num_outputs": parts}, parts)
+        if -(-size // parts) * (parts - 1) < size:
+            assert_equal(case, by_reader(case), by_onnxruntime(node_model(case), {"i0": x}))
+        else:
+            with pytest.raises(Unsupported, match=r"num_outputs|split="):
+                by_reader(case)
+
+
+@pytest.mark.parametrize("coordinates", get_args(resize.Coordinates))
+@pytest.mark.parametrize("nearest_mode", get_args(resize.Rounding))
+def test_every_small_resizing_agrees_with_onnxruntime(coordinates, nearest_mode):
+    for size, resized in itertools.product(range(1, 7), repeat=2):
+        x = np.arange(1, size + 1, dtype=np.float32).reshape(1, size).view(Fed)
+        crop = np.asarray([0, -0.2, 1, 0.9], np.float32)
+        attributes = {
+            "coordinate_transformation_mode": coordinates,
+            "nearest_mode": nearest_mode,
+            "extrapolation_value": -3.0,
+        }
+        case = Case("Resize", 19, [x, crop, None, ints([1, resized])], attributes)
+        assert_equal(case, by_reader(case), by_onnxruntime(node_model(case), {"i0": x}))
 
 
 def has_empty_windows(case, outputs):
