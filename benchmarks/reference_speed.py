@@ -17,7 +17,7 @@ from pathlib import Path
 from spinn_convert import pipeline
 from spinn_convert.backends import reference
 from spinn_convert.data import load_dataset, normalised
-from spinn_convert.recording import Settings, Stimulus, silent
+from spinn_convert.recording import Settings, Stimulus
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "examples" / "resnet18.onnx"
@@ -27,7 +27,8 @@ def own_speed(batch: int, steps: int, threads: int) -> float:
     """Return image-steps per second of the reference simulator, the best of three."""
     model, layers = pipeline.read_classifier(MODEL)
     data = load_dataset(MODEL.with_suffix(".npz"), model.input_shape, 10)
-    network = pipeline.calibrated(model, layers, data, pipeline.Job(MODEL, threads=threads), silent)
+    calibration = normalised(data.calibration)
+    network = pipeline.calibrated(model, layers, calibration, pipeline.Method(), threads)
     stimulus = Stimulus(normalised(data.images, 0, batch))
     reference.run(network, Stimulus(stimulus.values[:1]), Settings(1))  # numba compiles
     times = [

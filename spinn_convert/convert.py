@@ -20,6 +20,8 @@ from spinn_convert.network import Network, Population, Projection
 from spinn_convert.ops import Floats, Scale
 
 GRID_BITS = 14
+LARGEST_BIAS = 2.0**10
+"""Thresholds per step."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def convert(
 ) -> Network:
     """Return the spiking network; `scales` holds lambda (C,) of every spiking layer.
 
-    Raises ConversionError when a weight or bias is too large for the grid.
+    Raises ConversionError when a bias is out of all proportion to its scale.
     """
     populations: dict[str, Population] = {}
     projections = []
@@ -90,7 +92,7 @@ def _gain(factor: Floats, population: Population) -> Scale:
 
 
 def _check_range(network: Network) -> None:
-    """Refuse a bias of more than 2^15 thresholds per step: scales this small are an accident."""
+    """Refuse a bias of more than LARGEST_BIAS: scales this small are an accident."""
     problems = [
         Problem(
             population.name,
@@ -98,7 +100,7 @@ def _check_range(network: Network) -> None:
             "its scale is far too small: calibrate on more images, or with a higher percentile",
         )
         for population in network.spiking
-        if np.abs(population.bias).max(initial=0) > 2.0**10
+        if np.abs(population.bias).max(initial=0) > LARGEST_BIAS
     ]
     if problems:
         raise ConversionError(problems)

@@ -45,12 +45,10 @@ def then(first: LinearMap, *ops: LinearOp) -> LinearMap:
     for op in chain:
         shapes.append(linear_shape(op, shapes[-1]))
     for op in ops:
-        merged = _merge(chain[-1], op, shapes[-2]) if chain else op
-        while merged is not None and chain:
+        while chain and (merged := _merge(chain[-1], op, shapes[-2])) is not None:
             chain.pop()
             shapes.pop()
             op = merged
-            merged = _merge(chain[-1], op, shapes[-2]) if chain else None
         if not _is_identity(op, shapes[-1]):
             chain.append(op)
             shapes.append(linear_shape(op, shapes[-1]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +15,9 @@ from onnx import helper, numpy_helper
 
 from spinn_convert.errors import ModelError, Problem
 from spinn_convert.graph import Graph, Node
+from spinn_convert.linear import LinearMap
 from spinn_convert.onnx_ops import Array, Step, Tensor, Unsupported, read
-from spinn_convert.ops import Affine, Input, MaxPool, Shape, linear_shape, pooled_shape
-
-logger = logging.getLogger(__name__)
+from spinn_convert.ops import Affine, Input, MaxPool, Shape, pooled_shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,8 +205,7 @@ def _flatten(step: Step | Tensor | Array, name: str) -> Iterator[Node]:
         inputs.append(Tensor(inner[-1].name, inner[-1].shape))
     shape = inputs[0].shape
     if isinstance(step.op, Affine):
-        for op in step.op.ops:
-            shape = linear_shape(op, shape)
+        shape = LinearMap(shape, step.op.ops).out_shape
     elif isinstance(step.op, MaxPool):
         shape = pooled_shape(step.op, shape)
     yield Node(name, step.op, tuple(tensor.name for tensor in inputs), shape)

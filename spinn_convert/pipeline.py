@@ -16,7 +16,7 @@ import numpy as np
 from spinn_convert import backends, output, rate, report, store
 from spinn_convert.calibrate import calibrate, run
 from spinn_convert.convert import Method, convert
-from spinn_convert.data import Dataset, load_dataset, normalised
+from spinn_convert.data import load_dataset, normalised
 from spinn_convert.errors import BackendError, ModelError, Problem
 from spinn_convert.fold import Layer, fold
 from spinn_convert.load import Model, load
@@ -84,13 +84,17 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
     Raises the errors of every step; then nothing is left behind.
     """
     timing, backend = Timing(), backends.find(job.backend)
-    with output.new_folder(job.out or Path(f"{job.model.stem}.spinn"), job.overwrite) as folder:
+    target = job.out or Path(f"{job.model.stem}.spinn")
+    with output.new_folder(target, job.overwrite) as folder:
         with timing.phase("load"):
             model, layers = read_classifier(job.model)
-            dataset = load_dataset(data_path(job), model.input_shape, layers[-1].shape[0])
+            dataset = load_dataset(
+                data_path(job.model, job.data), model.input_shape, layers[-1].shape[0]
+            )
             _check(backend, draft(model, layers, job.method), job)
         with timing.phase("calibrate"):
-            network = calibrated(model, layers, dataset, job, watch("calibrate"))
+            values = normalised(dataset.calibration)
+            network = calibrated(model, layers, values, job.method, job.threads, watch("calibrate"))
         store.save(network, folder / "network.npz")
         count = min(
             job.images or backend.DEFAULT_IMAGES or len(dataset.images), len(dataset.images)
@@ -110,7 +114,7 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
         output.write_json(folder / "report.json", content)
         title = f"{job.model.name} on {job.backend}, {count} images"
         report.draw(scores, network, title, folder / "accuracy.png")
-    return Outcome(network, recording, scores, content, job.out or Path(f"{job.model.stem}.spinn"))
+    return Outcome(network, recording, scores, content, target)
 
 
 def read_classifier(path: Path) -> tuple[Model, tuple[Layer, ...]]:
@@ -125,9 +129,9 @@ def read_classifier(path: Path) -> tuple[Model, tuple[Layer, ...]]:
     return model, layers
 
 
-def data_path(job: Job) -> Path:
+def data_path(model: Path, given: Path | None) -> Path:
     """Return the images to use: those given, or the model's neighbour of the same stem."""
-    return job.data or job.model.with_suffix(".npz")
+    return given or model.with_suffix(".npz")
 
 
 def draft(model: Model, layers: tuple[Layer, ...], method: Method) -> Network:
@@ -137,12 +141,16 @@ def draft(model: Model, layers: tuple[Layer, ...], method: Method) -> Network:
 
 
 def calibrated(
-    model: Model, layers: tuple[Layer, ...], dataset: Dataset, job: Job, progress: Progress
+    model: Model,
+    layers: tuple[Layer, ...],
+    values: Floats,
+    method: Method,
+    threads: int,
+    progress: Progress = silent,
 ) -> Network:
-    """Return the network with its scales from the calibration images."""
-    values = normalised(dataset.calibration)
-    scales = calibrate(model, layers, values, job.method, job.threads, progress)
-    return convert(layers, scales, job.method, _made_from(model))
+    """Return the network with its scales from calibration images (B, *input shape)."""
+    scales = calibrate(model, layers, values, method, threads, progress)
+    return convert(layers, scales, method, _made_from(model))
 
 
 def inspect(path: Path, data: Path | None) -> tuple[Network, bool]:
@@ -154,14 +162,13 @@ def inspect(path: Path, data: Path | None) -> tuple[Network, bool]:
     if path.suffix == ".npz":
         return store.load(path), True
     model, layers = read_classifier(path)
-    found = data or path.with_suffix(".npz")
+    found = data_path(path, data)
     method = Method(dead_channels="layer")
     if data is None and not found.exists():
         return draft(model, layers, method), False
     dataset = load_dataset(found, model.input_shape, layers[-1].shape[0])
     values = normalised(dataset.calibration, 0, INSPECTED_IMAGES)
-    scales = calibrate(model, layers, values, method, 1)
-    return convert(layers, scales, method, _made_from(model)), True
+    return calibrated(model, layers, values, method, 1), True
 
 
 def versions() -> dict[str, str]:
@@ -200,6 +207,6 @@ def _ann_logits(
 def _relu1_logits(network: Network, values: Floats, threads: int) -> Floats:
     import torch
 
-    torch.set_num_threads(threads)  # importing NEST sets it to one
+    torch.set_num_threads(threads)
     name = network.readouts[0].name
     return np.concatenate([chunk[name] for chunk in rate.rates(network, values, clip=True)])

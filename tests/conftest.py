@@ -10,7 +10,6 @@ import pytest
 from spinn_convert import pipeline
 from spinn_convert.convert import Method
 from spinn_convert.data import load_dataset, normalised
-from spinn_convert.recording import silent
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
@@ -21,7 +20,7 @@ def example():
     path = EXAMPLES / "resnet18.onnx"
     model, layers = pipeline.read_classifier(path)
     data = load_dataset(path.with_suffix(".npz"), model.input_shape, 10)
-    network = pipeline.calibrated(model, layers, data, pipeline.Job(path, threads=2), silent)
+    network = pipeline.calibrated(model, layers, normalised(data.calibration), Method(), 2)
     return model, layers, data, network
 
 

@@ -50,14 +50,13 @@ def _conv_spikes(
 
 @numba.njit(nogil=True, cache=True)
 def _list_spikes(
-    v: Int32, weights: Int32, projection: Int64, spikes: Int32, posts: Int32, rows: Int64
+    v: Int32, listed: Int32, projection: Int64, spikes: Int32, posts: Int32, rows: Int64
 ) -> None:
     """Add the weights of all spikes to their targets, listed one by one."""
-    shift = projection[3]
     for s in range(spikes.size):
         row = projection[4] + spikes[s]
         for k in range(rows[row], rows[row + 1]):
-            v[posts[k]] += weights[shift + k]
+            v[posts[k]] += listed[k]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -94,6 +93,7 @@ def _receive(
     spikes: Int32,
     begins: Int64,
     weights: Int32,
+    listed: Int32,
     posts: Int32,
     runs: Int32,
     rows: Int64,
@@ -109,7 +109,7 @@ def _receive(
             channels = populations[source][6]
             _conv_spikes(v, weights, projection, channels, arriving, runs, rows)
         else:
-            _list_spikes(v, weights, projection, arriving, posts, rows)
+            _list_spikes(v, listed, projection, arriving, posts, rows)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -130,6 +130,7 @@ def simulate(
     v_init: Int32,
     out_degree: Int64,
     weights: Int32,
+    listed: Int32,
     posts: Int32,
     runs: Int32,
     rows: Int64,
@@ -156,7 +157,18 @@ def simulate(
         begins[p, : target[3] + 1] = count
         for t in range(target[3], steps):
             _receive(
-                v, t, target, populations, projections, spikes, begins, weights, posts, runs, rows
+                v,
+                t,
+                target,
+                populations,
+                projections,
+                spikes,
+                begins,
+                weights,
+                listed,
+                posts,
+                runs,
+                rows,
             )
             if spiking:
                 spikes = _with_room(spikes, count, size + 8)

@@ -6,7 +6,7 @@ are stored channels last: the targets of one spike along a row of a feature map 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -41,8 +41,8 @@ class Program:
     one: the threshold. bias, v_init, out_degree: per neuron, populations one after another.
     weights: of convolutions, (I, kH, kW, O) with kW in the order of the targets; pixel p of the
     source reaches its targets in `runs` rows[p] to rows[p + 1], each (first target, first weight,
-    length). Of other projections, the values of a sparse matrix by source neuron, with its columns
-    in `posts` and its row limits in `rows`.
+    length). listed: of other projections, the values of a sparse matrix by source neuron, with its
+    columns in `posts` and its row limits in `rows`.
     """
 
     names: tuple[str, ...]
@@ -54,6 +54,7 @@ class Program:
     v_init: Int32
     out_degree: Int64
     weights: Int32
+    listed: Int32
     posts: Int32
     runs: Int32
     rows: Int64
@@ -61,63 +62,73 @@ class Program:
 
 def compile_program(network: Network) -> Program:
     """Return the program of a network; synapses of its analog input are left out."""
-    one = 1 << (network.bits + 1)
     members = [p for p in network.populations if p.kind != "input"]
     index = {p.name: i for i, p in enumerate(members)}
-    degrees = out_degrees(network)
+    arrays, bits = _Arrays(index, network.bits), network.bits
     populations: list[tuple[int, ...]] = []
-    projections: list[tuple[int, ...]] = []
-    weights: list[Int32] = []
-    posts: list[Int32] = []
-    runs: list[Int32] = []
-    rows: list[Int64] = []
     offset = 0
     for population in members:
-        incoming = [p for p in network.incoming(population) if p.source in index]
-        shape = _image_shape(population.shape)
-        span = (len(projections), len(projections) + len(incoming))
+        first = len(arrays.projections)
+        for projection in network.incoming(population):
+            if projection.source in index:
+                arrays.add(projection)
+        span, channels = (first, len(arrays.projections)), _image_shape(population.shape)[0]
         spiking = int(population.kind == "spiking")
-        populations.append((offset, population.size, spiking, population.release, *span, shape[0]))
+        populations.append((offset, population.size, spiking, population.release, *span, channels))
         offset += population.size
-        for projection in incoming:
-            first_weight, first_row = sum(map(len, weights)), sum(map(len, rows))
-            conv = _plain_conv(projection.map)
-            if conv is not None:
-                weights.append(_integers(_conv_weights(conv, network.bits), one))
-                found, limits = _conv_runs(conv, projection.map.in_shape)
-                rows.append(limits + sum(map(len, runs)))
-                runs.append(found)
-            else:
-                matrix = _source_rows(projection, network.bits)
-                weights.append(_integers(matrix.data, one))
-                rows.append(matrix.indptr.astype(np.int64) + sum(map(len, posts)))
-                posts.append(matrix.indices.astype(np.int32))
-                first_weight -= sum(map(len, posts[:-1]))
-            per_channel = 0 if conv is None else weights[-1].size // projection.map.in_shape[0]
-            projections.append(
-                (
-                    index[projection.source],
-                    projection.delay,
-                    int(conv is not None),
-                    first_weight,
-                    first_row,
-                    per_channel,
-                )
-            )
+    degrees = out_degrees(network)
+    none = np.zeros((), np.int64)
     return Program(
-        tuple(index),
-        tuple(p.shape for p in members),
-        one,
-        np.array(populations, np.int64).reshape(-1, len(POPULATION_FIELDS)),
-        np.array(projections, np.int64).reshape(-1, len(PROJECTION_FIELDS)),
-        _per_neuron(((p, on_grid(p.bias, network.bits)) for p in members), one),
-        _per_neuron(((p, p.v_init) for p in members), one),
-        np.concatenate([_last(degrees.get(p.name, np.zeros(p.shape, np.int64))) for p in members]),
-        np.concatenate([*weights, np.zeros(0, np.int32)]),
-        np.concatenate([*posts, np.zeros(0, np.int32)]),
-        np.concatenate([*runs, np.zeros((0, 3), np.int32)]),
-        np.concatenate([*rows, np.zeros(0, np.int64)]),
+        names=tuple(index),
+        shapes=tuple(p.shape for p in members),
+        one=arrays.one,
+        populations=np.array(populations, np.int64).reshape(-1, len(POPULATION_FIELDS)),
+        projections=np.array(arrays.projections, np.int64).reshape(-1, len(PROJECTION_FIELDS)),
+        bias=_integers(_per_neuron(members, [on_grid(p.bias, bits) for p in members]), arrays.one),
+        v_init=_integers(_per_neuron(members, [p.v_init for p in members]), arrays.one),
+        out_degree=_per_neuron(members, [degrees.get(p.name, none) for p in members]),
+        weights=np.concatenate([*arrays.weights, np.zeros(0, np.int32)]),
+        listed=np.concatenate([*arrays.listed, np.zeros(0, np.int32)]),
+        posts=np.concatenate([*arrays.posts, np.zeros(0, np.int32)]),
+        runs=np.concatenate([*arrays.runs, np.zeros((0, 3), np.int32)]),
+        rows=np.concatenate([*arrays.rows, np.zeros(0, np.int64)]),
     )
+
+
+class _Arrays:
+    """The arrays of all projections so far; state because each begins where the last one ended."""
+
+    def __init__(self, index: dict[str, int], bits: int) -> None:
+        self.index, self.bits, self.one = index, bits, 1 << (bits + 1)
+        self.projections: list[tuple[int, ...]] = []
+        self.weights: list[Int32] = []
+        self.listed: list[Int32] = []
+        self.posts: list[Int32] = []
+        self.runs: list[Int32] = []
+        self.rows: list[Int64] = []
+
+    def add(self, projection: Projection) -> None:
+        """Append a projection: as a convolution if the kernel can run it as one, else listed."""
+        conv, row = _plain_conv(projection.map), _total(self.rows)
+        common = self.index[projection.source], projection.delay
+        if conv is not None:
+            weights = _integers(_conv_weights(conv, self.bits), self.one)
+            per_channel = weights.size // projection.map.in_shape[0]
+            self.projections.append((*common, 1, _total(self.weights), row, per_channel))
+            found, limits = _conv_runs(conv, projection.map.in_shape)
+            self.rows.append(limits + _total(self.runs))
+            self.runs.append(found)
+            self.weights.append(weights)
+        else:
+            matrix = _source_rows(projection, self.bits)
+            self.projections.append((*common, 0, 0, row, 0))
+            self.rows.append(matrix.indptr.astype(np.int64) + _total(self.posts))
+            self.posts.append(matrix.indices.astype(np.int32))
+            self.listed.append(_integers(matrix.data, self.one))
+
+
+def _total(arrays: Sequence[NDArray[Any]]) -> int:
+    return sum(map(len, arrays))
 
 
 def channels_last(shape: Shape) -> Int64:
@@ -145,9 +156,9 @@ def _integers(values: NDArray[np.floating], one: int) -> Int32:
     return np.rint(values.astype(np.float64) * one).astype(np.int32)
 
 
-def _per_neuron(values: Iterable[tuple[Population, NDArray[np.float32]]], one: int) -> Int32:
-    full = [_last(np.broadcast_to(value, population.shape)) for population, value in values]
-    return _integers(np.concatenate(full), one)
+def _per_neuron(members: Sequence[Population], values: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return values that broadcast to their populations' shapes, one population after another."""
+    return np.concatenate([_last(np.broadcast_to(v, p.shape)) for p, v in zip(members, values)])
 
 
 def _plain_conv(linear: LinearMap) -> Conv | None:

@@ -98,6 +98,7 @@ def _simulate(
         program.v_init,
         program.out_degree,
         program.weights,
+        program.listed,
         program.posts,
         program.runs,
         program.rows,
@@ -109,7 +110,8 @@ def _simulate(
         what = f"a membrane potential reached {largest / program.one:.0f} thresholds"
         raise BackendError([Problem(NAME, what, "simulate fewer steps")])
     order = np.concatenate([channels_last(p.shape) for p in network.readouts])
-    shifts = np.repeat(*_spans([p.size for p in network.readouts]))
+    sizes = [p.size for p in network.readouts]
+    shifts = np.repeat(_begins(sizes), sizes)
     ordered = np.empty(readout.shape, np.float32)
     ordered[:, order + shifts] = readout.astype(np.float32) / program.one
     rows = {
@@ -119,9 +121,9 @@ def _simulate(
     return _Result(begins[:, -1] - begins[:, 0], int(events.sum()), ordered, rows)
 
 
-def _spans(sizes: list[int]) -> tuple[NDArray[np.int64], list[int]]:
-    """Return where each of several arrays begins when they stand one after another, and sizes."""
-    return np.cumsum([0, *sizes[:-1]]), sizes
+def _begins(sizes: list[int]) -> NDArray[np.int64]:
+    """Return where each of several arrays begins when they stand one after another."""
+    return np.cumsum([0, *sizes[:-1]])
 
 
 def _rows(
@@ -191,7 +193,7 @@ def _readouts(network: Network, results: list[_Result]) -> dict[str, NDArray[np.
     """Return potentials (B, T, *shape) in the units of the outputs."""
     potentials = np.stack([result.readout for result in results])
     readouts = {}
-    for population, begin in zip(network.readouts, _spans([p.size for p in network.readouts])[0]):
+    for population, begin in zip(network.readouts, _begins([p.size for p in network.readouts])):
         values = potentials[..., begin : begin + population.size]
         shaped = values.reshape(*values.shape[:2], *population.shape)
         readouts[population.name] = shaped * columns(population)
