@@ -47,9 +47,11 @@ def fold(graph: Graph) -> tuple[Layer, ...]:
 
     Raises ConversionError for an operator that needs neurons and has none.
     """
+    nodes = _reachable(graph)
+    _refuse_max_pooling(nodes)
     values: dict[str, _Value] = {}
     layers: list[Layer] = []
-    for node in _reachable(graph):
+    for node in nodes:
         operands = [values[name] for name in node.inputs]
         if isinstance(node.op, Input):
             layers.append(Layer(node.name, "input", node.shape))
@@ -61,14 +63,26 @@ def fold(graph: Graph) -> tuple[Layer, ...]:
             continue
         elif isinstance(node.op, Relu):
             layers.append(_layer(node.name, "spiking", operands[0], node.op.ceiling))
-        elif isinstance(node.op, MaxPool):
-            raise ConversionError([Problem(node.name, "max pooling has no spiking form yet")])
         values[node.name] = _Value(node.shape, ((node.name, LinearMap(node.shape)),))
     taken = {layer.name for layer in layers}
     for name in graph.outputs:
         label = f"{name} readout" if name in taken else name
         layers.append(_layer(label, "readout", values[name], inf))
     return tuple(layers)
+
+
+def _refuse_max_pooling(nodes: list[Node]) -> None:
+    problems = [
+        Problem(
+            f"node that makes {node.name} (MaxPool)",
+            "max pooling has no spiking form yet",
+            "train with average pooling, or with a stride of the convolution before it",
+        )
+        for node in nodes
+        if isinstance(node.op, MaxPool)
+    ]
+    if problems:
+        raise ConversionError(problems)
 
 
 def _reachable(graph: Graph) -> list[Node]:

@@ -103,7 +103,7 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
         with timing.phase("ann"):
             ann = _ann_logits(model, layers[-1].name, values, job.threads, watch("ANN"))
         with timing.phase("relu1"):
-            relu1 = _relu1_logits(network, values, job.threads)
+            relu1 = _relu1_logits(network, values, job.threads, watch("ReLU1"))
         settings = _settings(network, job)
         recording = backend.run(network, Stimulus(values), settings, watch(f"SNN on {job.backend}"))
         timing.seconds.update(recording.timing)
@@ -204,9 +204,13 @@ def _ann_logits(
     return np.concatenate([logits for (logits,) in run(model, values, [name], threads, progress)])
 
 
-def _relu1_logits(network: Network, values: Floats, threads: int) -> Floats:
+def _relu1_logits(network: Network, values: Floats, threads: int, progress: Progress) -> Floats:
     import torch
 
     torch.set_num_threads(threads)
-    name = network.readouts[0].name
-    return np.concatenate([chunk[name] for chunk in rate.rates(network, values, clip=True)])
+    name, chunks, done = network.readouts[0].name, [], 0
+    for chunk in rate.rates(network, values, clip=True):
+        chunks.append(chunk[name])
+        done += len(chunk[name])
+        progress(done, len(values))
+    return np.concatenate(chunks)

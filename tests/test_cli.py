@@ -12,6 +12,8 @@ import pytest
 from conftest import EXAMPLES
 from onnx import helper
 
+from spinn_convert.cli import deferring_interrupts
+
 MODEL = EXAMPLES / "resnet18.onnx"
 KEYS = {"model", "backend", "images", "steps", "settings", "ann", "relu1", "snn", "network"}
 
@@ -99,6 +101,18 @@ def test_all_nodes_without_a_spiking_form_are_named(tmp_path, write_model):
     assert_refused(spinn_convert(path, cwd=tmp_path), tmp_path, "gate (Sigmoid)", "other (Tanh)")
 
 
+def test_all_max_poolings_are_named_with_a_remedy(tmp_path, write_model):
+    pool = {"kernel_shape": [2, 2]}
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("MaxPool", ["a"], ["b"], **pool),
+        helper.make_node("MaxPool", ["b"], ["y"], **pool),
+    ]
+    path = write_model(nodes, {"w": np.ones((2, 1, 3, 3), np.float32)})
+    done = spinn_convert(path, cwd=tmp_path)
+    assert_refused(done, tmp_path, "makes b (MaxPool)", "makes y (MaxPool)", "average pooling")
+
+
 def test_weights_that_are_not_numbers(tmp_path, write_model):
     nodes = [helper.make_node("Conv", ["x", "w"], ["y"])]
     path = write_model(nodes, {"w": np.full((2, 1, 3, 3), np.nan, np.float32)})
@@ -109,13 +123,29 @@ def test_unknown_options_are_refused(tmp_path):
     assert_refused(spinn_convert(MODEL, "--backend", "x", cwd=tmp_path), tmp_path, "reference")
 
 
+def test_ctrl_c_waits_for_a_report_and_a_second_does_not():
+    usual = signal.getsignal(signal.SIGINT)
+    with deferring_interrupts() as interrupt:
+        interrupt.check()
+        signal.raise_signal(signal.SIGINT)  # noted, not raised
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.check()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is usual
+
+
 @pytest.mark.parametrize("backend", ["reference", "nest"])
 def test_ctrl_c_leaves_nothing(tmp_path, backend):
     command = [sys.executable, "-m", "spinn_convert", str(MODEL), "--backend", backend]
     process = subprocess.Popen(
         [*command, "--images", "1000"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
-    time.sleep(7)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.1)  # until the run has begun to write
+    assert list(tmp_path.iterdir())
+    time.sleep(4)
     os.kill(process.pid, signal.SIGINT)
     stderr = process.communicate(timeout=60)[1]
     assert process.returncode == 130, stderr

@@ -65,7 +65,8 @@ def run(
     started = time.perf_counter()
     with _one_torch_thread(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*SetStatus")  # which PyNN still calls
-        session = Session(objects, network, settings)
+        total = len(stimulus.values) * settings.steps
+        session = Session(objects, network, settings, lambda: progress(0, total))
         try:
             built = time.perf_counter()
             _present_all(session, network, stimulus, settings.steps, progress)

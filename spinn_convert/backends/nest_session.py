@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spinn_convert.backends.pynn import TIME_STEP_MS, build
 from spinn_convert.linear import on_grid
-from spinn_convert.network import Network, Population, neurons, out_degrees
+from spinn_convert.network import Network, Population, Projection, neurons, out_degrees
 from spinn_convert.ops import Floats
 from spinn_convert.rate import columns
 from spinn_convert.recording import Recording, Settings
@@ -31,7 +31,14 @@ class Session:
     B after image A is bit for bit image B alone.
     """
 
-    def __init__(self, objects: ModuleType, network: Network, settings: Settings) -> None:
+    def __init__(
+        self,
+        objects: ModuleType,
+        network: Network,
+        settings: Settings,
+        alive: Callable[[], None],
+    ) -> None:
+        """Build the network; `alive` is called before each projection and may raise."""
         self._objects, self._nest = objects, objects.nest
         self._network, self._settings = network, settings
         self._neural = [p for p in network.populations if p.kind != "input"]
@@ -39,19 +46,24 @@ class Session:
         self._starts: list[float] = []
         self._counts: list[NDArray[np.float64]] = []
         objects.setup(TIME_STEP_MS, self._longest, settings.threads, settings.seed)
-        self._nodes = self._build()
+        self._nodes = self._build(alive)
         self._counters = self._add_counters()
         self._potentials = {p.name: self._add_multimeter(p.name) for p in network.readouts}
         self._recorders = {name: self._add_recorder(name) for name in settings.record}
 
-    def _build(self) -> dict[str, Any]:
+    def _build(self, alive: Callable[[], None]) -> dict[str, Any]:
         """Return NEST's nodes of every population."""
         objects, bits = self._objects, self._network.bits
+
+        def connector(projection: Projection) -> Any:
+            alive()
+            return objects.BulkConnector(projection.map, bits)
+
         populations = build(
             objects.pynn(neurons(self._network) // self._settings.threads + 1),
             self._network,
             lambda population: objects.SubtractiveIF(V_th=NEVER),
-            lambda projection: objects.BulkConnector(projection.map, bits),
+            connector,
         )
         nodes = {name: population.node_collection for name, population in populations.items()}
         for population in self._neural:
