@@ -99,7 +99,7 @@ def peak_bytes() -> int:
 def main() -> None:
     """Measure and print the three ratios."""
     memory = peak_bytes()
-    model, layers = pipeline.read_classifier(MODEL)
+    model, layers = pipeline.read(MODEL, None, "spiking")
     network = pipeline.draft(model, layers, pipeline.Method())
     connected = sum(synapse_counts(network).values())
     objects, everything = _import(), list(network.synaptic())

@@ -25,8 +25,8 @@ MODEL = ROOT / "examples" / "resnet18.onnx"
 
 def own_speed(batch: int, steps: int, threads: int) -> float:
     """Return image-steps per second of the reference simulator, the best of three."""
-    model, layers = pipeline.read_classifier(MODEL)
-    data = load_dataset(MODEL.with_suffix(".npz"), model.input_shape, 10)
+    model, layers = pipeline.read(MODEL, None, "spiking")
+    data = load_dataset(MODEL.with_suffix(".npz"), model.image_shape, 10)
     calibration = normalised(data.calibration)
     network = pipeline.calibrated(model, layers, calibration, pipeline.Method(), threads)
     stimulus = Stimulus(normalised(data.images, 0, batch))

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from math import floor, prod
+from collections.abc import Sequence
+from math import floor
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from spinn_convert import host
 from spinn_convert.convert import Method
 from spinn_convert.errors import ConversionError, Problem
 from spinn_convert.fold import Layer
-from spinn_convert.load import Model, runnable
+from spinn_convert.load import Model
 from spinn_convert.ops import Floats
 from spinn_convert.recording import Progress, silent
-
-BATCH = 50
-
-
-def run(
-    model: Model, values: Floats, names: Sequence[str], threads: int, progress: Progress = silent
-) -> Iterator[list[Floats]]:
-    """Yield the tensors `names` of the ONNX model, (B, *shape) each, for images batch by batch."""
-    batch = model.batch or min(BATCH, len(values))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(
-        runnable(model, names, batch), options, providers=["CPUExecutionProvider"]
-    )
-    feed = session.get_inputs()[0].name
-    for start in range(0, len(values), batch):
-        chunk = values[start : start + batch]
-        padded = np.concatenate([chunk, np.repeat(chunk[-1:], batch - len(chunk), 0)])
-        yield [tensor[: len(chunk)] for tensor in session.run(list(names), {feed: padded})]
-        progress(min(start + batch, len(values)), len(values))
 
 
 class _Largest:
@@ -73,43 +52,58 @@ class _Largest:
 def calibrate(
     model: Model,
     layers: Sequence[Layer],
-    values: Floats,
+    images: Floats,
     method: Method,
     threads: int,
     progress: Progress = silent,
 ) -> dict[str, Floats]:
-    """Return lambda of every spiking layer, (C,) or (1,), over the images `values` (B, *shape).
+    """Return lambda of every spiking layer, (C,) or (1,), over the images (B, *image shape).
 
     lambda is the percentile over images and space, or the maximum where the percentile is zero (a
-    channel active in fewer positions than the percentile leaves out). Raises ConversionError for
-    channels that are never active, unless method.dead_channels is "layer".
+    channel active in fewer positions than the percentile leaves out). Difference neurons of a max
+    pooling get the lambda of what is pooled; if that is signed, those of both signs add up. Raises
+    ConversionError for channels that are never active, unless method.dead_channels is "layer".
     """
     spiking = [layer for layer in layers if layer.kind == "spiking"]
     by_channel = method.normalisation == "channel"
     largest = {}
     for layer in spiking:
         channels = layer.shape[0] if by_channel else 1
-        count = len(values) * prod(layer.shape) // channels
-        largest[layer.name] = _Largest(channels, count, method.percentile)
-    names = [layer.name for layer in spiking]
-    for tensors in run(model, values, names, threads, progress):
-        for name, tensor in zip(names, tensors):
-            if by_channel:
-                tensor = np.moveaxis(tensor, 1, 0)
-            largest[name].add(tensor.reshape(largest[name].channels, -1))
+        for sign in _signs(layer):
+            largest[layer.measured, sign] = channels
+    names = list(dict.fromkeys(layer.measured for layer in spiking))
+    seen: dict[tuple[str, int], _Largest] = {}
+    for batch in host.tensors(model, images, names, threads, progress):
+        found = dict(zip(names, batch))
+        for (name, sign), channels in largest.items():
+            tensor = np.moveaxis(found[name], 1, 0) if by_channel else found[name]
+            values = np.maximum(sign * tensor.reshape(channels, -1), 0)
+            if (name, sign) not in seen:
+                count = values.shape[1] * len(images) // len(found[name])
+                seen[name, sign] = _Largest(channels, count, method.percentile)
+            seen[name, sign].add(values)
     scales, problems = {}, []
     for layer in spiking:
-        scale = largest[layer.name].percentile()
-        scale = np.where(scale > 0, scale, largest[layer.name].maximum())
+        scale = np.sum([_lambda(seen[layer.measured, sign]) for sign in _signs(layer)], axis=0)
         dead = np.flatnonzero(scale <= 0)
-        if len(dead) == len(scale) or (len(dead) and method.dead_channels == "refuse"):
-            problems.append(_dead(layer.name, dead, len(scale), len(values)))
-        scales[layer.name] = np.where(scale > 0, scale, scale.max(initial=0)).clip(
-            max=layer.ceiling
-        )
+        named_already = layer.difference and not layer.signed
+        refused = len(dead) == len(scale) or (len(dead) and method.dead_channels == "refuse")
+        if refused and not named_already:
+            problems.append(_dead(layer.name, dead, len(scale), len(images)))
+        scale = np.where(scale > 0, scale, scale.max(initial=0)).clip(max=layer.ceiling)
+        scales[layer.name] = np.asarray(scale, np.float32)
     if problems:
         raise ConversionError(problems)
-    return {name: np.asarray(scale, np.float32) for name, scale in scales.items()}
+    return scales
+
+
+def _signs(layer: Layer) -> tuple[int, ...]:
+    return (1, -1) if layer.signed else (1,)
+
+
+def _lambda(largest: _Largest) -> Floats:
+    percentile = largest.percentile()
+    return np.where(percentile > 0, percentile, largest.maximum())
 
 
 def _dead(name: str, dead: NDArray[np.integer], channels: int, images: int) -> Problem:

@@ -89,6 +89,13 @@ def commands() -> None:
     help="Channels never active in calibration [default: refuse].",
 )
 @click.option(
+    "--max-pool",
+    type=click.Choice(["spiking", "average"]),
+    default="spiking",
+    show_default=True,
+    help="Max pooling by difference neurons, or replaced by the mean.",
+)
+@click.option(
     "--seed", type=int, default=1, show_default=True, help="Of the simulator's random numbers."
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads [default: all cores].")
@@ -126,6 +133,8 @@ def inspect(model: Path, data: Path | None) -> None:
     from spinn_convert import pipeline
 
     network, real = pipeline.inspect(model, data)
+    for where in ("before", "after"):
+        click.echo(f"on the host {where} the spikes: {network.made_from.get(where) or 'nothing'}")
     Console().print(population_table(network, real))
 
 

@@ -84,7 +84,9 @@ def _population(layer: Layer, scale: Floats, depth: int, method: Method) -> Popu
     if layer.kind != "spiking":
         v_init = np.zeros(ones, np.float32)
     release = (1 + method.clamp_delay) * max(depth, 0)
-    return Population(layer.name, layer.kind, layer.shape, bias, v_init, scale, depth, release)
+    return Population(
+        layer.name, layer.kind, layer.shape, bias, v_init, scale, depth, release, layer.ceiling
+    )
 
 
 def _gain(factor: Floats, population: Population) -> Scale:
@@ -97,7 +99,7 @@ def _check_range(network: Network) -> None:
         Problem(
             population.name,
             f"a bias of {np.abs(population.bias).max():.3g} thresholds per step",
-            "its scale is far too small: calibrate on more images, or with a higher percentile",
+            "its scale is far too small: calibrate on more images, or use --normalisation layer",
         )
         for population in network.spiking
         if np.abs(population.bias).max(initial=0) > LARGEST_BIAS

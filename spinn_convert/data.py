@@ -48,8 +48,28 @@ def normalised(images: Images, start: int = 0, stop: int | None = None) -> Float
     return np.ascontiguousarray((values - mean) / std, np.float32)
 
 
-def load_dataset(path: Path, shape: Shape, classes: int) -> Dataset:
-    """Read the .npz; raises DataError that lists every array that does not fit the network."""
+def image_shape(path: Path) -> Shape | None:
+    """Return the shape of one image of the .npz, None if there is no such file or array."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("images.npy") as stored:
+            version = np.lib.format.read_magic(stored)
+            shape, _, _ = READ_HEADER[version](stored)
+            return tuple(shape[1:])
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
+
+
+READ_HEADER = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def load_dataset(path: Path, shape: Shape, classes: int | None) -> Dataset:
+    """Read the .npz; labels are below `classes` if that is known.
+
+    Raises DataError that lists every array that does not fit the network.
+    """
     arrays = _read(path)
     missing = [key for key in ("images", "labels", "calibration_images") if key not in arrays]
     if missing:
@@ -118,7 +138,7 @@ def _image_problems(
 
 
 def _label_problems(
-    where: str, labels: NDArray[np.generic], images: int, classes: int
+    where: str, labels: NDArray[np.generic], images: int, classes: int | None
 ) -> list[Problem]:
     if labels.shape != (images,):
         what = f"shape {labels.shape} for {images} images"
@@ -126,6 +146,8 @@ def _label_problems(
     if labels.dtype.kind not in "ui":
         return [Problem(where, f"dtype {labels.dtype}", "store integers")]
     values = labels.astype(np.int64)
+    if classes is None:
+        return []
     wrong = np.flatnonzero((values < 0) | (values >= classes))
     if len(wrong):
         what = f"label {labels[wrong[0]]} of image {wrong[0]}; the model has {classes} classes"

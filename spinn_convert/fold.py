@@ -7,22 +7,24 @@ way through padding, pooling and further convolutions is computed here once, per
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
-import numpy as np
-
-from spinn_convert.errors import ConversionError, Problem
 from spinn_convert.graph import Graph, Node
-from spinn_convert.linear import LinearMap, apply, then
+from spinn_convert.linear import LinearMap
+from spinn_convert.maxima import maximum
 from spinn_convert.ops import Affine, Floats, Input, MaxPool, Relu, Shape, Sum
+from spinn_convert.value import Value, added, mapped, never_negative
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
     """min(relu(sum of maps + bias), ceiling) if spiking; without rectifier if a readout.
 
-    `bias` has the layer's shape or is (C, 1, 1) when it is constant over space.
+    `bias` has the layer's shape or is (C, 1, 1) when it is constant over space. measured: the
+    tensor of the ONNX file that the layer rectifies, or `difference`, whose elements it subtracts
+    from each other; `signed` if these may be negative.
     """
 
     name: str
@@ -31,58 +33,34 @@ class Layer:
     inputs: tuple[tuple[str, LinearMap], ...] = ()
     bias: Floats | None = None
     ceiling: float = inf
-
-
-@dataclass(frozen=True, eq=False)
-class _Value:
-    """A tensor as a linear combination of layers; the bias broadcasts to `shape`."""
-
-    shape: Shape
-    terms: tuple[tuple[str, LinearMap], ...]
-    bias: Floats | None = None
+    measured: str = ""
+    difference: bool = False
+    signed: bool = False
 
 
 def fold(graph: Graph) -> tuple[Layer, ...]:
-    """Return the layers in topological order: input, spiking, and a readout per graph output.
-
-    Raises ConversionError for an operator that needs neurons and has none.
-    """
-    nodes = _reachable(graph)
-    _refuse_max_pooling(nodes)
-    values: dict[str, _Value] = {}
+    """Return the layers in topological order: input, spiking, and a readout per graph output."""
+    nodes = _rectified_first(_reachable(graph), graph.outputs)
+    taken = {node.name for node in graph.nodes}
+    values: dict[str, Value] = {}
     layers: list[Layer] = []
-    for node in nodes:
+    for node, measured in nodes:
         operands = [values[name] for name in node.inputs]
-        if isinstance(node.op, Input):
-            layers.append(Layer(node.name, "input", node.shape))
-        elif isinstance(node.op, Affine):
-            values[node.name] = _affine(operands[0], node.op, node.shape)
-            continue
+        if isinstance(node.op, Affine):
+            values[node.name] = mapped(operands[0], node.op)
         elif isinstance(node.op, Sum):
-            values[node.name] = _sum(operands)
-            continue
-        elif isinstance(node.op, Relu):
-            layers.append(_layer(node.name, "spiking", operands[0], node.op.ceiling))
-        values[node.name] = _Value(node.shape, ((node.name, LinearMap(node.shape)),))
-    taken = {layer.name for layer in layers}
+            values[node.name] = added(*operands)
+        elif isinstance(node.op, MaxPool):
+            values[node.name] = _pooled(node, measured, operands[0], layers, taken)
+        else:
+            layers.append(_layer(node, measured, operands))
+            values[node.name] = Value(node.shape, ((node.name, LinearMap(node.shape)),))
     for name in graph.outputs:
-        label = f"{name} readout" if name in taken else name
-        layers.append(_layer(label, "readout", values[name], inf))
+        label = _unused(f"{name} readout", taken) if _is_layer(name, layers) else name
+        value = values[name]
+        bias = _full_rank(value.bias, value.shape)
+        layers.append(Layer(label, "readout", value.shape, value.terms, bias, measured=name))
     return tuple(layers)
-
-
-def _refuse_max_pooling(nodes: list[Node]) -> None:
-    problems = [
-        Problem(
-            f"node that makes {node.name} (MaxPool)",
-            "max pooling has no spiking form yet",
-            "train with average pooling, or with a stride of the convolution before it",
-        )
-        for node in nodes
-        if isinstance(node.op, MaxPool)
-    ]
-    if problems:
-        raise ConversionError(problems)
 
 
 def _reachable(graph: Graph) -> list[Node]:
@@ -93,33 +71,75 @@ def _reachable(graph: Graph) -> list[Node]:
     return [node for node in graph.nodes if node.name in needed]
 
 
-def _layer(name: str, kind: str, value: _Value, ceiling: float) -> Layer:
-    bias = value.bias
-    if bias is not None:
-        bias = bias.reshape((1,) * (len(value.shape) - bias.ndim) + bias.shape)
-    return Layer(name, kind, value.shape, value.terms, bias, ceiling)
+def _rectified_first(nodes: list[Node], outputs: Collection[str]) -> list[tuple[Node, str]]:
+    """Return nodes and measured tensors, relu(max(x)) turned into the equal max(relu(x)).
+
+    Then the difference neurons see the rectified neurons one to one, not all that makes x.
+    """
+    readers: dict[str, list[Node]] = {}
+    for node in nodes:
+        for name in node.inputs:
+            readers.setdefault(name, []).append(node)
+    pools = {
+        node.name: node
+        for node in nodes
+        if isinstance(node.op, MaxPool)
+        and node.name not in outputs
+        and readers[node.inputs[0]] == [node]
+        and [type(reader.op) for reader in readers[node.name]] == [Relu]
+    }
+    shapes = {node.name: node.shape for node in nodes}
+    taken, result = set(shapes), list[tuple[Node, str]]()
+    for node in nodes:
+        pool = pools.get(node.inputs[0]) if isinstance(node.op, Relu) else None
+        if pool is not None:
+            x = pool.inputs[0]
+            name = _unused(f"{node.name} before pooling", taken)
+            result.append((replace(node, name=name, inputs=(x,), shape=shapes[x]), x))
+            result.append((replace(pool, name=node.name, inputs=(name,)), x))
+        elif node.name not in pools:
+            measured = node.inputs[0] if isinstance(node.op, MaxPool) else node.name
+            result.append((node, measured))
+    return result
 
 
-def _affine(value: _Value, op: Affine, shape: Shape) -> _Value:
-    terms = tuple((source, then(linear, *op.ops)) for source, linear in value.terms)
-    bias = value.bias
-    if bias is not None and op.ops:
-        import torch
-
-        full = np.ascontiguousarray(np.broadcast_to(bias, value.shape), np.float32)
-        mapped = apply(LinearMap(value.shape, op.ops), torch.from_numpy(full)[None])[0]
-        bias = mapped.numpy()
-    return _Value(shape, terms, _add(bias, op.bias))
+def _layer(node: Node, measured: str, operands: Sequence[Value]) -> Layer:
+    if isinstance(node.op, Input):
+        return Layer(node.name, "input", node.shape, measured=measured)
+    (value,), ceiling = operands, node.op.ceiling if isinstance(node.op, Relu) else inf
+    bias = _full_rank(value.bias, value.shape)
+    return Layer(node.name, "spiking", value.shape, value.terms, bias, ceiling, measured)
 
 
-def _sum(values: list[_Value]) -> _Value:
-    total = values[0]
-    for value in values[1:]:
-        total = replace(total, terms=total.terms + value.terms, bias=_add(total.bias, value.bias))
-    return total
+def _pooled(node: Node, measured: str, value: Value, layers: list[Layer], taken: set[str]) -> Value:
+    """Return the maximum over windows; its difference neurons join `layers`."""
+    op, sources = node.op, {source for source, _ in value.terms}
+    analog = any(layer.name in sources and layer.kind == "input" for layer in layers)
+    signed = analog or not never_negative(value)
+
+    def rectify(difference: Value) -> Value:
+        name = _unused(f"{node.name} difference", taken)
+        bias = _full_rank(difference.bias, difference.shape)
+        layer = Layer(name, "spiking", difference.shape, difference.terms, bias, inf, measured)
+        layers.append(replace(layer, difference=True, signed=signed))
+        return Value(layer.shape, ((name, LinearMap(layer.shape)),))
+
+    return maximum(value, op, rectify) if isinstance(op, MaxPool) else value
 
 
-def _add(a: Floats | None, b: Floats | None) -> Floats | None:
-    if a is None or b is None:
-        return b if a is None else a
-    return np.asarray(a + b, np.float32)
+def _unused(name: str, taken: set[str]) -> str:
+    """Return the name, with a number if it is taken, and take it."""
+    number, found = 1, name
+    while found in taken:
+        number += 1
+        found = f"{name} {number}"
+    taken.add(found)
+    return found
+
+
+def _is_layer(name: str, layers: Sequence[Layer]) -> bool:
+    return any(layer.name == name for layer in layers)
+
+
+def _full_rank(bias: Floats | None, shape: Shape) -> Floats | None:
+    return None if bias is None else bias.reshape((1,) * (len(shape) - bias.ndim) + bias.shape)

@@ -152,19 +152,25 @@ def apply(linear: LinearMap, x: torch.Tensor) -> torch.Tensor:
             padding = (top, left)
             if (top, left) != (bottom, right):
                 x, padding = torch.nn.functional.pad(x, (left, right, top, bottom)), (0, 0)
-            weight = torch.from_numpy(op.weight).to(x)
+            weight = _tensor(op.weight, x)
             x = torch.nn.functional.conv2d(
                 x, weight, None, op.stride, padding, op.dilation, op.groups
             )
         elif isinstance(op, Dense):
-            x = x.flatten(1) @ torch.from_numpy(op.weight).to(x).T
+            x = x.flatten(1) @ _tensor(op.weight, x).T
         elif isinstance(op, Scale):
-            x = x * torch.from_numpy(np.ascontiguousarray(op.factor)).to(x)
+            x = x * _tensor(op.factor, x)
         else:
             index = torch.from_numpy(op.index.astype(np.int64)).to(x.device)
             padded = torch.nn.functional.pad(x.flatten(1), (0, 1))
             x = padded[:, index].reshape(-1, *op.shape)
     return x
+
+
+def _tensor(values: Floats, like: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(np.require(values, requirements=["C", "W"])).to(like)
 
 
 def on_grid(values: NDArray[np.floating], bits: int) -> Floats:

@@ -1,173 +1,255 @@
-"""ONNX file -> Model: onnxruntime simplifies, then one reader per operator."""
+"""ONNX file -> Model: onnxruntime simplifies, the core is cut out, one reader per operator."""
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
-import numpy as np
 import onnx
-import onnxruntime
 from onnx import helper, numpy_helper
 
+from spinn_convert.cut import cut
 from spinn_convert.errors import ModelError, Problem
 from spinn_convert.graph import Graph, Node
 from spinn_convert.linear import LinearMap
+from spinn_convert.onnx_file import (
+    Source,
+    ancestors,
+    averaged,
+    described,
+    parse,
+    reads,
+    simplify,
+    static_shape,
+)
 from spinn_convert.onnx_ops import Array, Step, Tensor, Unsupported, read
-from spinn_convert.ops import Affine, Input, MaxPool, Shape, pooled_shape
+from spinn_convert.ops import Affine, Gather, Input, MaxPool, Shape, pooled_shape
+
+Values = dict[str, Tensor | Array | None]
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """An ONNX file: its graph as we read it, and the file itself for onnxruntime."""
+    """An ONNX file: the spiking core as we read it, and the file itself for onnxruntime.
 
-    path: Path
-    sha256: str
-    graph: Graph
-    proto: onnx.ModelProto
-    input_shape: Shape
-    batch: int | None
-
-
-def load(path: Path) -> Model:
-    """Read an ONNX classifier.
-
-    Raises ModelError that lists every node, attribute and weight that cannot be read.
+    source: the file that is converted, `original` the one that the user gave; they differ if max
+    pooling was replaced. graph: of the core; its input is the tensor that the host hands over,
+    its outputs are those that the host goes on with. image_shape: of the file's input, without
+    batch. batch: None if dynamic; 1 with `batched` False if the file takes one image without a
+    batch axis. outputs: name and shape, without batch, of the file's outputs (None where it
+    depends on the values).
+    before, after: operators that the host runs before and after the core, in order.
     """
-    proto, sha256 = _parse(path)
-    name, shape, batch = _input(path, proto)
-    simple = simplify(proto, 1, path)
-    graph = _graph(path, simple, name, shape)
-    return Model(path, sha256, graph, proto, shape, batch)
+
+    source: Source
+    original: Source
+    graph: Graph
+    image_shape: Shape
+    batch: int | None
+    batched: bool
+    outputs: tuple[tuple[str, Shape | None], ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return self.source.path
+
+    @property
+    def entry(self) -> str:
+        """Name of the tensor that the host hands over to the core."""
+        return self.graph.nodes[0].name
 
 
-def runnable(model: Model, outputs: Sequence[str], batch: int) -> bytes:
-    """Return the simplified model for a fixed batch, with any tensors as its outputs."""
-    simple = simplify(model.proto, model.batch or batch, model.path)
-    del simple.graph.output[:]
-    for name in outputs:
-        simple.graph.output.append(
-            helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
-        )
-    return bytes(simple.SerializeToString())
+def load(path: Path, image_shape: Shape | None = None, max_pool: str = "spiking") -> Model:
+    """Read an ONNX file; `image_shape` fixes the sizes that it leaves open.
+
+    max_pool: "spiking", or "average" to replace every max pooling in the core by the mean. Raises
+    ModelError that lists every node, attribute and weight that cannot be read.
+    """
+    original = parse(path)
+    sizes = _sizes(original, image_shape)
+    model = _load(original, original, sizes)
+    pooled = {node.name for node in model.graph.nodes if isinstance(node.op, MaxPool)}
+    if max_pool == "average" and pooled:
+        return _load(original, averaged(original, pooled), sizes)
+    return model
 
 
-def _parse(path: Path) -> tuple[onnx.ModelProto, str]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        fix = "check the path" if not path.exists() else "check that it is a readable file"
-        raise ModelError([Problem(str(path), error.strerror or str(error), fix)]) from error
-    try:
-        proto = onnx.load(path)
-    except Exception as error:  # protobuf raises types of its own, external data OSError
-        what = f"this is not a complete ONNX file ({error})"
-        raise ModelError([Problem(str(path), what, "export the model again")]) from error
-    if not proto.graph.node:
-        what = "this is not an ONNX file, or it has no nodes"
-        raise ModelError([Problem(str(path), what, "export the model again")])
-    _refuse_nan(path, proto)
-    return proto, hashlib.sha256(content).hexdigest()
+def _load(original: Source, source: Source, sizes: tuple[int, ...]) -> Model:
+    path = source.path
+    simple = simplify(source, sizes)
+    halves = cut(simple.graph, source.input)
+    if halves is None:
+        what = "no layer with weights depends on the input"
+        raise ModelError([Problem(str(path), what, "export a trained network")])
+    entry = _entry_shape(source, simple, halves.entry)
+    batched = len(sizes) != 3 or len(entry) != 4
+    nodes = [Node(halves.entry, Input(), (), entry[1:])]
+    values = constants(simple.graph)
+    values[halves.entry] = Tensor(halves.entry, entry[1:])
+    nodes += read_nodes(path, halves.core, values, used_tensors(simple.graph))
+    nodes += _extended(simple.graph, halves.after, values, nodes)
+    graph = Graph(tuple(nodes), _handed_back(simple.graph, halves.after, values, nodes))
+    outputs = [value.name for value in simple.graph.output]
+    after = ancestors(simple.graph.node, outputs, graph.outputs)
+    return Model(
+        source,
+        original,
+        graph,
+        tuple(sizes[1:] if batched else sizes),
+        source.sizes[0] if batched else 1,
+        batched,
+        tuple((value.name, _without_batch(value)) for value in simple.graph.output),
+        tuple(node.op_type for node in halves.before),
+        tuple(node.op_type for node in after),
+    )
 
 
-def _refuse_nan(path: Path, proto: onnx.ModelProto) -> None:
+def simplified(model: Model, batch: int) -> onnx.ModelProto:
+    """Return the whole file for a batch, folded by onnxruntime."""
+    image = model.image_shape
+    return simplify(model.source, (model.batch or batch, *image) if model.batched else image)
+
+
+def _sizes(source: Source, image_shape: Shape | None) -> tuple[int, ...]:
+    """Return the input's sizes for one image; raises ModelError if some stay unknown."""
+    rank = len(source.sizes)
+    given: Sequence[int | None] = (None,) * rank
+    if image_shape is not None and len(image_shape) <= rank:
+        given = (*given[len(image_shape) :], *image_shape)
+    fixed = [known or wanted for known, wanted in zip(source.sizes, given)]
+    if len(fixed) != 3 or image_shape is None or len(image_shape) != 3:
+        fixed[0] = fixed[0] or 1
+    if None in fixed:
+        shown = ["?" if size is None else size for size in source.sizes]
+        what = f"input {source.input} has the shape {shown}; only the batch axis may be open"
+        fix = "give images of the wanted size with --data, or export with a fixed size"
+        raise ModelError([Problem(str(source.path), what, fix)])
+    return tuple(size for size in fixed if size is not None)
+
+
+def _entry_shape(source: Source, proto: onnx.ModelProto, name: str) -> Shape:
+    """Return the shape of the core's input, with its batch axis."""
+    (value,) = described(proto, [source.input], [name])
+    shape = static_shape(value)
+    if shape is None or len(shape) < 2:
+        what = f"the shape of {name}, which the first layer with weights reads, is not known"
+        fix = "export the model with a fixed image size"
+        raise ModelError([Problem(str(source.path), what, fix)])
+    return shape
+
+
+def _without_batch(value: onnx.ValueInfoProto) -> Shape | None:
+    shape = static_shape(value)
+    return None if shape is None else shape[1:]
+
+
+def constants(graph: onnx.GraphProto) -> Values:
+    """Return all stored weights by name."""
+    values: Values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    values[""] = None
+    return values
+
+
+def used_tensors(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto] | None = None) -> set[str]:
+    """Return all tensors that the model returns or that nodes read."""
+    reading = graph.node if nodes is None else nodes
+    return {value.name for value in graph.output} | {n for node in reading for n in reads(node)}
+
+
+def _handed_back(
+    graph: onnx.GraphProto, after: Sequence[onnx.NodeProto], values: Values, core: Sequence[Node]
+) -> tuple[str, ...]:
+    """Return the tensors of the core that the host goes on with; it has its own input already."""
+    left = [node for node in after if node.output[0] not in values]
+    wanted = [values.get(name) for name in used_tensors(graph, left)]
+    names = {value.name for value in wanted if isinstance(value, Tensor)}
+    return tuple(node.name for node in core[1:] if node.name in names)
+
+
+def read_nodes(
+    path: Path, protos: Iterable[onnx.NodeProto], values: Values, used: set[str]
+) -> list[Node]:
+    """Read nodes and add their results to `values`, which holds what they depend on.
+
+    Raises ModelError with everything that could not be read.
+    """
+    nodes: list[Node] = []
     problems = []
-    for tensor in proto.graph.initializer:
-        if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16):
-            bad = int((~np.isfinite(numpy_helper.to_array(tensor))).sum())
-            if bad:
-                what = f"{bad} values of weight {tensor.name} are NaN or infinite"
-                problems.append(Problem(str(path), what, "train or export the model again"))
-    if problems:
-        raise ModelError(problems)
-
-
-def _input(path: Path, proto: onnx.ModelProto) -> tuple[str, Shape, int | None]:
-    """Return the name, shape without batch, and batch size (None if dynamic) of the input."""
-    stored = {tensor.name for tensor in proto.graph.initializer}
-    inputs = [value for value in proto.graph.input if value.name not in stored]
-    if len(inputs) != 1:
-        what = f"has {len(inputs)} inputs ({', '.join(value.name for value in inputs)})"
-        raise ModelError([Problem(str(path), what, "export a model with one image input")])
-    dims = inputs[0].type.tensor_type.shape.dim
-    sizes = [dim.dim_value for dim in dims]
-    if len(sizes) < 2 or any(size < 1 for size in sizes[1:]):
-        shown = [dim.dim_param or dim.dim_value for dim in dims]
-        what = f"input {inputs[0].name} has shape {shown}; all but the batch axis must be fixed"
-        raise ModelError([Problem(str(path), what, "export the model with a fixed image size")])
-    return inputs[0].name, tuple(sizes[1:]), sizes[0] or None
-
-
-def simplify(proto: onnx.ModelProto, batch: int, path: Path) -> onnx.ModelProto:
-    """Return the model with the batch fixed, folded by onnxruntime's basic optimisations."""
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(proto)
-    stored = {tensor.name for tensor in fixed.graph.initializer}
-    for value in fixed.graph.input:
-        if value.name not in stored:
-            value.type.tensor_type.shape.dim[0].dim_value = batch
-    del fixed.graph.value_info[:]
-    for value in fixed.graph.output:
-        value.type.tensor_type.ClearField("shape")
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "simple.onnx"
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(target)
-        options.log_severity_level = 4
-        try:
-            onnxruntime.InferenceSession(
-                fixed.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-            return onnx.load(target)
-        except Exception as error:  # onnxruntime raises a dozen types of its own
-            reason = str(error).strip().splitlines()[0]
-            what = f"onnxruntime cannot load this model ({reason})"
-            raise ModelError([Problem(str(path), what, "export the model again")]) from error
-
-
-def _graph(path: Path, proto: onnx.ModelProto, input_name: str, shape: Shape) -> Graph:
-    """Read all nodes, or raise ModelError with everything that could not be read."""
-    values: dict[str, Tensor | Array | None] = {
-        tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer
-    }
-    values[""], values[input_name] = None, Tensor(input_name, shape)
-    nodes = [Node(input_name, Input(), (), shape)]
-    problems = []
-    used = _used(proto)
-    for node in proto.graph.node:
-        if not all(name in values for name in node.input):
+    for proto in protos:
+        if not all(name in values for name in proto.input):
             continue  # made by a node that was refused
-        where = f"{path}, node {node.name or node.output[0]} ({node.op_type})"
         try:
-            results = _read(node, values, used)
-            read_nodes = {name: list(_flatten(step, name)) for name, step in results.items()}
+            nodes += _read(proto, values, used)
         except Unsupported as error:
+            where = f"{path}, node {proto.name or proto.output[0]} ({proto.op_type})"
             problems.append(Problem(where, error.what, error.fix))
-            continue
-        except ValueError as error:
-            problems.append(Problem(where, str(error)))
-            continue
-        for name, new in read_nodes.items():
-            nodes += new
-            step = results[name]
-            values[name] = Tensor(name, new[-1].shape) if isinstance(step, Step) else step
     if problems:
         raise ModelError(problems)
-    outputs = [values[value.name] for value in proto.graph.output]
-    return Graph(tuple(nodes), tuple(o.name for o in outputs if isinstance(o, Tensor)))
+    return nodes
 
 
-def _used(proto: onnx.ModelProto) -> set[str]:
-    """Return the names of all tensors that a node reads or the model returns."""
-    read_by_nodes = {name for node in proto.graph.node for name in node.input}
-    return read_by_nodes | {value.name for value in proto.graph.output}
+def _read(proto: onnx.NodeProto, values: Values, used: set[str]) -> list[Node]:
+    """Read one node and add its outputs to `values`; raises Unsupported."""
+    try:
+        results = _results(proto, values, used)
+        found = {name: list(_flatten(step, name)) for name, step in results.items()}
+    except ValueError as error:
+        raise Unsupported(str(error)) from error
+    for name, nodes in found.items():
+        step = results[name]
+        values[name] = Tensor(name, nodes[-1].shape) if isinstance(step, Step) else step
+    return [node for nodes in found.values() for node in nodes]
 
 
-def _read(
+def _extended(
+    graph: onnx.GraphProto, after: Sequence[onnx.NodeProto], values: Values, core: Sequence[Node]
+) -> list[Node]:
+    """Read on behind each last layer, through linear nodes, while its result does not grow.
+
+    So a bias or a global pooling behind the last convolution belongs to the core.
+    """
+    used, outputs = used_tensors(graph), {value.name for value in graph.output}
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in reads(node):
+            readers.setdefault(name, []).append(node)
+    behind = {name for node in after for name in node.output}
+    extended: list[Node] = []
+    for last in core:
+        at, size, known = last.name, prod(last.shape), dict(values)
+        path: list[Node] = []
+        while at not in outputs and len(readers.get(at, ())) == 1:
+            (node,) = readers[at]
+            if len(node.output) != 1 or node.output[0] not in behind:
+                break
+            try:
+                new = _read(node, known, used)
+            except (Unsupported, KeyError):
+                break
+            at, path = node.output[0], path + new
+            if not new:
+                continue  # it moves nothing
+            if prod(new[-1].shape) > size:
+                break
+            if prod(new[-1].shape) < size or _computes(new[-1]):
+                extended, path, size = extended + path, [], prod(new[-1].shape)
+                values.update(known)
+    return extended
+
+
+def _computes(node: Node) -> bool:
+    """Return if a node is linear and does more than to move elements."""
+    return isinstance(node.op, Affine) and not (
+        node.op.bias is None and all(isinstance(op, Gather) for op in node.op.ops)
+    )
+
+
+def _results(
     node: onnx.NodeProto, values: Mapping[str, Tensor | Array | None], used: set[str]
 ) -> dict[str, Step | Tensor | Array]:
     """Return what the node's outputs are, by name; those that nothing uses may be missing."""

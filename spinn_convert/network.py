@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import prod
+from math import inf, prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ class Population:
     shape: (C, H, W) or (N,). bias, v_init: thresholds per step and thresholds; they broadcast to
     `shape`. scale: (C,), the activation that a rate of one spike per step stands for. depth: the
     longest path from the first spiking layer. release: first step at which it integrates.
+    ceiling: of the activation, in units of the ANN, where the ANN clips it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Population:
     scale: Floats
     depth: int
     release: int
+    ceiling: float = inf
 
     @property
     def size(self) -> int:

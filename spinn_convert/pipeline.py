@@ -8,21 +8,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spinn_convert import backends, output, rate, report, store
-from spinn_convert.calibrate import calibrate, run
+from spinn_convert import backends, decode, host, output, report, store
+from spinn_convert.calibrate import calibrate
 from spinn_convert.convert import Method, convert
-from spinn_convert.data import load_dataset, normalised
+from spinn_convert.data import image_shape, load_dataset, normalised
 from spinn_convert.errors import BackendError, ModelError, Problem
 from spinn_convert.fold import Layer, fold
 from spinn_convert.load import Model, load
 from spinn_convert.network import Network
 from spinn_convert.ops import Floats
 from spinn_convert.recording import Progress, Recording, Settings, Stimulus, silent
+from spinn_convert.verify import verify
 
 Watch = Callable[[str], Progress]
 """Called with the name of a phase; returns where to report its progress."""
@@ -30,6 +32,7 @@ Watch = Callable[[str], Progress]
 STEPS_AFTER_RELEASE = 48
 STEPS_OF_BASIC = 300
 INSPECTED_IMAGES = 100
+CHECKED_IMAGES = 4
 
 
 def unwatched(phase: str) -> Progress:
@@ -45,6 +48,7 @@ class Job:
     data: Path | None = None
     backend: str = "reference"
     method: Method = field(default_factory=Method)
+    max_pool: str = "spiking"
     steps: int | None = None
     images: int | None = None
     seed: int = 1
@@ -87,29 +91,36 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
     target = job.out or Path(f"{job.model.stem}.spinn")
     with output.new_folder(target, job.overwrite) as folder:
         with timing.phase("load"):
-            model, layers = read_classifier(job.model)
-            dataset = load_dataset(
-                data_path(job.model, job.data), model.input_shape, layers[-1].shape[0]
-            )
+            model, layers = read(job.model, job.data, job.max_pool)
+            found = data_path(job.model, job.data)
+            dataset = load_dataset(found, model.image_shape, classes(model))
             _check(backend, draft(model, layers, job.method), job)
         with timing.phase("calibrate"):
-            values = normalised(dataset.calibration)
-            network = calibrated(model, layers, values, job.method, job.threads, watch("calibrate"))
-        store.save(network, folder / "network.npz")
+            images = normalised(dataset.calibration)
+            network = calibrated(model, layers, images, job.method, job.threads, watch("calibrate"))
+        with timing.phase("verify"):
+            verify(model, layers, network, images[:CHECKED_IMAGES], job.threads)
+        _save(model, network, folder)
         count = min(
             job.images or backend.DEFAULT_IMAGES or len(dataset.images), len(dataset.images)
         )
-        values = normalised(dataset.images, 0, count)
+        images = normalised(dataset.images, 0, count)
         with timing.phase("ann"):
-            ann = _ann_logits(model, layers[-1].name, values, job.threads, watch("ANN"))
+            ann = decode.ann_logits(model, images, job.threads, watch("ANN"))
+        values = host.core_input(model, images, job.threads)
+        logits = decode.decoder(model, network, job.threads)
         with timing.phase("relu1"):
-            relu1 = _relu1_logits(network, values, job.threads, watch("ReLU1"))
+            relu1 = decode.relu1_logits(
+                network, values, images, logits, job.threads, watch("ReLU1")
+            )
         settings = _settings(network, job)
         recording = backend.run(network, Stimulus(values), settings, watch(f"SNN on {job.backend}"))
         timing.seconds.update(recording.timing)
-        readout = recording.readout[network.readouts[0].name]
-        scores = report.score(readout, ann, relu1, dataset.labels[:count])
-        shown = asdict(job.method) | {"threads": job.threads, "seed": job.seed}
+        with timing.phase("decode"):
+            snn = decode.snn_logits(network, recording, images, logits, watch("decode"))
+        scores = report.score(snn, ann, relu1, dataset.labels[:count])
+        shown = asdict(job.method) | {"max_pool": job.max_pool}
+        shown |= {"threads": job.threads, "seed": job.seed}
         content = report.as_json(network, recording, scores, shown, timing.seconds, versions())
         output.write_json(folder / "report.json", content)
         title = f"{job.model.name} on {job.backend}, {count} images"
@@ -117,16 +128,27 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
     return Outcome(network, recording, scores, content, target)
 
 
-def read_classifier(path: Path) -> tuple[Model, tuple[Layer, ...]]:
-    """Load and fold a model that has one vector of logits; raises ModelError."""
-    model = load(path)
+def read(path: Path, data: Path | None, max_pool: str) -> tuple[Model, tuple[Layer, ...]]:
+    """Load and fold a model; images give the sizes that it leaves open. Raises ModelError."""
+    model = load(path, image_shape(data_path(path, data)), max_pool)
     layers = fold(model.graph)
-    readouts = [layer for layer in layers if layer.kind == "readout"]
-    if len(readouts) != 1 or len(readouts[0].shape) != 1:
-        shapes = ", ".join(f"{layer.name} {layer.shape}" for layer in readouts)
-        what = f"has the outputs {shapes}; a classifier has one vector of logits"
-        raise ModelError([Problem(str(path), what, "export the model with its logits as output")])
+    if not any(layer.kind == "spiking" for layer in layers):
+        what = "no rectifier (Relu, Clip) follows a layer with weights: nothing would spike"
+        fix = "export a network with ReLU between its layers"
+        raise ModelError([Problem(str(path), what, fix)])
     return model, layers
+
+
+def classes(model: Model) -> int:
+    """Return the number of classes; raises ModelError if the file's output is no vector."""
+    shape = model.outputs[0][1]
+    if len(model.outputs) != 1 or shape is None or prod(shape) != max(shape, default=0):
+        shapes = ", ".join(f"{name} {shape or 'of any shape'}" for name, shape in model.outputs)
+        what = f"has the outputs {shapes}; a classifier has one vector of logits"
+        raise ModelError(
+            [Problem(str(model.path), what, "export the model with its logits as output")]
+        )
+    return prod(shape)
 
 
 def data_path(model: Path, given: Path | None) -> Path:
@@ -143,17 +165,17 @@ def draft(model: Model, layers: tuple[Layer, ...], method: Method) -> Network:
 def calibrated(
     model: Model,
     layers: tuple[Layer, ...],
-    values: Floats,
+    images: Floats,
     method: Method,
     threads: int,
     progress: Progress = silent,
 ) -> Network:
-    """Return the network with its scales from calibration images (B, *input shape)."""
-    scales = calibrate(model, layers, values, method, threads, progress)
+    """Return the network with its scales from calibration images (B, *image shape)."""
+    scales = calibrate(model, layers, images, method, threads, progress)
     return convert(layers, scales, method, _made_from(model))
 
 
-def inspect(path: Path, data: Path | None) -> tuple[Network, bool]:
+def inspect(path: Path, data: Path | None, max_pool: str = "spiking") -> tuple[Network, bool]:
     """Return the network of a model, and whether its scales are real.
 
     path: an ONNX file or a network.npz. Scales come from the first images of the data, if there
@@ -161,14 +183,14 @@ def inspect(path: Path, data: Path | None) -> tuple[Network, bool]:
     """
     if path.suffix == ".npz":
         return store.load(path), True
-    model, layers = read_classifier(path)
+    model, layers = read(path, data, max_pool)
     found = data_path(path, data)
     method = Method(dead_channels="layer")
     if data is None and not found.exists():
         return draft(model, layers, method), False
-    dataset = load_dataset(found, model.input_shape, layers[-1].shape[0])
-    values = normalised(dataset.calibration, 0, INSPECTED_IMAGES)
-    return calibrated(model, layers, values, method, 1), True
+    calibration = load_dataset(found, model.image_shape, None).calibration
+    images = normalised(calibration, 0, INSPECTED_IMAGES)
+    return calibrated(model, layers, images, method, 1), True
 
 
 def versions() -> dict[str, str]:
@@ -183,7 +205,21 @@ def versions() -> dict[str, str]:
 
 
 def _made_from(model: Model) -> dict[str, str]:
-    return {"path": str(model.path), "sha256": model.sha256}
+    return {
+        "path": str(model.path),
+        "sha256": model.source.sha256,
+        "before": ", ".join(model.before),
+        "after": ", ".join(model.after),
+    }
+
+
+def _save(model: Model, network: Network, folder: Path) -> None:
+    """Write the network, and what the host runs before and after it, for one image."""
+    store.save(network, folder / "network.npz")
+    if model.before:
+        (folder / "prefix.onnx").write_bytes(host.prefix(model).SerializeToString())
+    if model.after:
+        (folder / "suffix.onnx").write_bytes(host.suffix(model, 1).SerializeToString())
 
 
 def _settings(network: Network, job: Job) -> Settings:
@@ -196,21 +232,3 @@ def _check(backend: backends.Backend, network: Network, job: Job) -> None:
     problems = backend.check(network, _settings(network, job))
     if problems:
         raise BackendError(problems)
-
-
-def _ann_logits(
-    model: Model, name: str, values: Floats, threads: int, progress: Progress
-) -> Floats:
-    return np.concatenate([logits for (logits,) in run(model, values, [name], threads, progress)])
-
-
-def _relu1_logits(network: Network, values: Floats, threads: int, progress: Progress) -> Floats:
-    import torch
-
-    torch.set_num_threads(threads)
-    name, chunks, done = network.readouts[0].name, [], 0
-    for chunk in rate.rates(network, values, clip=True):
-        chunks.append(chunk[name])
-        done += len(chunk[name])
-        progress(done, len(values))
-    return np.concatenate(chunks)

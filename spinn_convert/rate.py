@@ -8,6 +8,7 @@ computes the same function as the ONNX file.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 import numpy as np
 
@@ -54,7 +55,8 @@ def rates(network: Network, values: Floats, clip: bool) -> Iterator[dict[str, Fl
             for projection in network.incoming(population):
                 total = total + apply(projection.map, state[projection.source])
             if population.kind == "spiking":
-                total = total.clamp(0, 1 if clip else None)
+                highest = np.minimum(1 if clip else inf, population.ceiling / columns(population))
+                total = total.clamp(min=0).minimum(torch.from_numpy(np.float32(highest)))
             state[population.name] = total
         yield {p.name: state[p.name].numpy() * columns(p) for p in network.populations}
 

@@ -18,8 +18,8 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 def example():
     """Model, layers, dataset and network of the shipped ResNet-18."""
     path = EXAMPLES / "resnet18.onnx"
-    model, layers = pipeline.read_classifier(path)
-    data = load_dataset(path.with_suffix(".npz"), model.input_shape, 10)
+    model, layers = pipeline.read(path, None, "spiking")
+    data = load_dataset(path.with_suffix(".npz"), model.image_shape, 10)
     network = pipeline.calibrated(model, layers, normalised(data.calibration), Method(), 2)
     return model, layers, data, network
 

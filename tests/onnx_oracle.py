@@ -9,8 +9,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnx_draw import Fed, ints
 
+from spinn_convert.graph import Graph, Node
 from spinn_convert.linear import LinearMap, apply, then
-from spinn_convert.load import load
+from spinn_convert.load import constants, read_nodes, used_tensors
+from spinn_convert.onnx_file import parse, simplify
 from spinn_convert.onnx_ops import Tensor, read
 from spinn_convert.ops import Affine, Input, MaxPool, Relu, Sum, pooled_shape
 
@@ -151,10 +153,23 @@ def file_model(case):
     return model, {"all": np.concatenate(flat, 1)}
 
 
+def whole_graph(path):
+    """Return the graph of all nodes that onnxruntime leaves, read without a cut."""
+    source = parse(path)
+    sizes = [size or 1 for size in source.sizes]
+    simple = simplify(source, sizes).graph
+    values = constants(simple)
+    values[source.input] = Tensor(source.input, tuple(sizes[1:]))
+    nodes = read_nodes(path, simple.node, values, used_tensors(simple))
+    first = Node(source.input, Input(), (), tuple(sizes[1:]))
+    outputs = [values[value.name].name for value in simple.output]
+    return Graph((first, *nodes), tuple(outputs))
+
+
 def by_graph(model, feeds, path):
     """Return the outputs of the graph that load reads from the file."""
     onnx.save(model, path)
-    graph = load(path).graph
+    graph = whole_graph(path)
     values = {}
     for node in graph.nodes:
         if isinstance(node.op, Input):

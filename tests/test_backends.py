@@ -6,7 +6,7 @@ import torch
 
 from spinn_convert import rate, report
 from spinn_convert.backends import nest, reference
-from spinn_convert.calibrate import run
+from spinn_convert.host import tensors as run
 from spinn_convert.recording import Settings, Stimulus
 
 

@@ -95,22 +95,26 @@ def test_all_nodes_without_a_spiking_form_are_named(tmp_path, write_model):
         helper.make_node("Conv", ["x", "w"], ["a"], name="first", pads=[1, 1, 1, 1]),
         helper.make_node("Sigmoid", ["a"], ["b"], name="gate"),
         helper.make_node("Tanh", ["a"], ["c"], name="other"),
-        helper.make_node("Add", ["b", "c"], ["y"], name="sum"),
+        helper.make_node("Add", ["b", "c"], ["d"], name="sum"),
+        helper.make_node("Conv", ["d", "v"], ["y"], name="last"),
     ]
-    path = write_model(nodes, {"w": np.ones((2, 1, 3, 3), np.float32)})
+    ones = np.ones((2, 1, 3, 3), np.float32), np.ones((2, 2, 3, 3), np.float32)
+    path = write_model(nodes, dict(zip("wv", ones)))
     assert_refused(spinn_convert(path, cwd=tmp_path), tmp_path, "gate (Sigmoid)", "other (Tanh)")
 
 
-def test_all_max_poolings_are_named_with_a_remedy(tmp_path, write_model):
-    pool = {"kernel_shape": [2, 2]}
+def test_a_network_without_rectifiers_is_refused(tmp_path, write_model):
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
-        helper.make_node("MaxPool", ["a"], ["b"], **pool),
-        helper.make_node("MaxPool", ["b"], ["y"], **pool),
+        helper.make_node("Sigmoid", ["a"], ["y"]),
     ]
     path = write_model(nodes, {"w": np.ones((2, 1, 3, 3), np.float32)})
-    done = spinn_convert(path, cwd=tmp_path)
-    assert_refused(done, tmp_path, "makes b (MaxPool)", "makes y (MaxPool)", "average pooling")
+    assert_refused(spinn_convert(path, cwd=tmp_path), tmp_path, "nothing would spike")
+
+
+def test_a_network_without_weights_is_refused(tmp_path, write_model):
+    path = write_model([helper.make_node("Relu", ["x"], ["y"])], {})
+    assert_refused(spinn_convert(path, cwd=tmp_path), tmp_path, "no layer with weights")
 
 
 def test_weights_that_are_not_numbers(tmp_path, write_model):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from spinn_convert import rate, store
-from spinn_convert.calibrate import run
+from spinn_convert.host import tensors as run
 from spinn_convert.linear import apply, matrix
 from spinn_convert.network import neurons, synapse_counts
 

@@ -24,10 +24,10 @@ from onnx_oracle import (
     fed_arrays,
     file_model,
     node_model,
+    whole_graph,
 )
 
 from spinn_convert.errors import ModelError
-from spinn_convert.load import load
 from spinn_convert.onnx_ops import (
     READERS,
     Step,
@@ -238,11 +238,11 @@ def test_windows_of_one_element_need_no_neurons():
 def test_indices_of_max_pooling_are_refused_where_they_are_used(tmp_path):
     pool = helper.make_node("MaxPool", ["x"], ["p", "i"], "pool", kernel_shape=[2, 2])
     onnx.save(chain([pool, helper.make_node("Relu", ["p"], ["y"])]), tmp_path / "unused.onnx")
-    assert load(tmp_path / "unused.onnx").graph.nodes[-1].shape == (2, 5, 5)
+    assert whole_graph(tmp_path / "unused.onnx").nodes[-1].shape == (2, 5, 5)
     cast = helper.make_node("Cast", ["i"], ["y"], to=TensorProto.FLOAT)
     onnx.save(chain([pool, cast]), tmp_path / "used.onnx")
     with pytest.raises(ModelError, match=r"node pool \(MaxPool\): its output 2 \(i\)"):
-        load(tmp_path / "used.onnx")
+        whole_graph(tmp_path / "used.onnx")
 
 
 def test_split_gives_every_output_its_node(tmp_path):

@@ -1,0 +1,97 @@
+"""Where the host hands over to the spikes and takes over again.
+
+The spiking core reaches from the first to the last layer with weights. What stands before (casts,
+normalisation, resizing) and behind (softmax, box decoding, non-maximum suppression) stays ONNX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import onnx
+
+from spinn_convert.onnx_file import ancestors, reads, subgraphs
+
+PRODUCTS = {"MatMul", "Gemm", "FusedMatMul", "MatMulInteger", "QLinearMatMul"}
+WEIGHTED = {
+    *("Conv", "ConvTranspose", "FusedConv", "ConvInteger", "QLinearConv", "DeformConv"),
+    *("LSTM", "GRU", "RNN"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """Nodes before the core, in it, and not needed for it; `entry` is the tensor it starts from."""
+
+    entry: str
+    before: tuple[onnx.NodeProto, ...]
+    core: tuple[onnx.NodeProto, ...]
+    after: tuple[onnx.NodeProto, ...]
+
+
+def cut(graph: onnx.GraphProto, source: str) -> Cut | None:
+    """Cut the graph of a model with the input `source`; None if no layer has weights.
+
+    The entry is the last tensor that every path from the input to the core passes.
+    """
+    nodes = ancestors(graph.node, [value.name for value in graph.output])
+    dynamic = {source}
+    weighted: set[str] = set()
+    for node in nodes:
+        if not dynamic.isdisjoint(reads(node)):
+            if _has_weights(node, dynamic):
+                weighted.update(node.output)
+            dynamic.update(node.output)
+    if not weighted:
+        return None
+    needed, behind = ancestors(nodes, weighted), set(weighted)
+    for node in needed:
+        if not behind.isdisjoint(reads(node)):
+            behind.update(node.output)
+    edge = {
+        name
+        for node in needed
+        if not behind.isdisjoint(node.output)
+        for name in reads(node)
+        if name in dynamic and name not in behind
+    }
+    entry = _dominator(needed, source, dynamic, edge)
+    before = ancestors(nodes, [entry])
+    made = {name for node in before for name in node.output}
+    core = [node for node in needed if made.isdisjoint(node.output)]
+    inside = made | {name for node in core for name in node.output}
+    after = [node for node in nodes if inside.isdisjoint(node.output)]
+    return Cut(entry, tuple(before), tuple(core), tuple(after))
+
+
+def _has_weights(node: onnx.NodeProto, dynamic: Collection[str]) -> bool:
+    if node.op_type in PRODUCTS:
+        return sum(name in dynamic for name in node.input[:2]) == 1
+    inner = (child for graph in subgraphs(node) for child in graph.node)
+    return node.op_type in WEIGHTED or any(
+        child.op_type in WEIGHTED | PRODUCTS or _has_weights(child, dynamic) for child in inner
+    )
+
+
+def _dominator(
+    nodes: Sequence[onnx.NodeProto], source: str, dynamic: Collection[str], edge: Collection[str]
+) -> str:
+    """Return the last tensor that all paths from `source` to the tensors `edge` pass."""
+    passed = {source: (source,)}
+    for node in nodes:
+        inputs = [passed[name] for name in reads(node) if name in passed]
+        if inputs:
+            shared = _common(inputs)
+            passed.update({name: (*shared, name) for name in node.output if name in dynamic})
+    return _common([passed[name] for name in edge])[-1]
+
+
+def _common(chains: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the beginning that all chains share."""
+    shared = []
+    for names in zip(*chains):
+        if len(set(names)) > 1:
+            break
+        shared.append(names[0])
+    return tuple(shared)

@@ -1,0 +1,223 @@
+"""The ONNX file itself: parse it, simplify it by onnxruntime, take a part of it."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from spinn_convert.errors import ModelError, Problem
+from spinn_convert.ops import Shape
+
+PROVIDERS = ["CPUExecutionProvider"]
+TYPES = {
+    "float": TensorProto.FLOAT,
+    "float16": TensorProto.FLOAT16,
+    "double": TensorProto.DOUBLE,
+    "int64": TensorProto.INT64,
+    "int32": TensorProto.INT32,
+    "uint8": TensorProto.UINT8,
+    "bool": TensorProto.BOOL,
+}
+FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """An ONNX file and its one input: name, sizes with the batch axis (None if dynamic)."""
+
+    path: Path
+    sha256: str
+    proto: onnx.ModelProto
+    input: str
+    sizes: tuple[int | None, ...]
+
+
+def parse(path: Path) -> Source:
+    """Read an ONNX file; raises ModelError when it is missing, damaged, or has no single input."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        fix = "check the path" if not path.exists() else "check that it is a readable file"
+        raise ModelError([Problem(str(path), error.strerror or str(error), fix)]) from error
+    sha256 = hashlib.sha256(content).hexdigest()
+    del content
+    try:
+        proto = onnx.load(path)
+    except Exception as error:  # protobuf raises types of its own, external data OSError
+        what = f"this is not a complete ONNX file ({error})"
+        raise ModelError([Problem(str(path), what, "export the model again")]) from error
+    if not proto.graph.node:
+        what = "this is not an ONNX file, or it has no nodes"
+        raise ModelError([Problem(str(path), what, "export the model again")])
+    _refuse_nan(path, proto)
+    return Source(path, sha256, proto, *_input(path, proto))
+
+
+def _refuse_nan(path: Path, proto: onnx.ModelProto) -> None:
+    problems = []
+    for tensor in proto.graph.initializer:
+        if tensor.data_type in FLOATS:
+            bad = int((~np.isfinite(numpy_helper.to_array(tensor))).sum())
+            if bad:
+                what = f"{bad} values of weight {tensor.name} are NaN or infinite"
+                problems.append(Problem(str(path), what, "train or export the model again"))
+    if problems:
+        raise ModelError(problems)
+
+
+def _input(path: Path, proto: onnx.ModelProto) -> tuple[str, tuple[int | None, ...]]:
+    stored = {tensor.name for tensor in proto.graph.initializer}
+    inputs = [value for value in proto.graph.input if value.name not in stored]
+    if len(inputs) != 1:
+        what = f"has {len(inputs)} inputs ({', '.join(value.name for value in inputs)})"
+        raise ModelError([Problem(str(path), what, "export a model with one image input")])
+    dims = inputs[0].type.tensor_type.shape.dim
+    if len(dims) < 2:
+        what = f"input {inputs[0].name} has {len(dims)} axes; expected a batch of images"
+        raise ModelError([Problem(str(path), what, "export a model with one image input")])
+    return inputs[0].name, tuple(dim.dim_value if dim.dim_value > 0 else None for dim in dims)
+
+
+def simplify(source: Source, sizes: Sequence[int]) -> onnx.ModelProto:
+    """Return the model for one input shape, folded by onnxruntime's basic optimisations.
+
+    Raises ModelError when onnxruntime cannot load it.
+    """
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(source.proto)
+    for value in fixed.graph.input:
+        if value.name == source.input:
+            for dim, size in zip(value.type.tensor_type.shape.dim, sizes):
+                dim.dim_value = size
+    del fixed.graph.value_info[:]
+    for value in fixed.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "simple.onnx"
+        options = _options(onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC)
+        options.optimized_model_filepath = str(target)
+        try:
+            made = onnxruntime.InferenceSession(fixed.SerializeToString(), options, PROVIDERS)
+            simple = onnx.load(target)
+        except Exception as error:  # onnxruntime raises a dozen types of its own
+            reason = str(error).strip().splitlines()[0]
+            what = f"onnxruntime cannot load this model ({reason})"
+            fix = "export the model again"
+            raise ModelError([Problem(str(source.path), what, fix)]) from error
+    del simple.graph.output[:]
+    simple.graph.output.extend(map(_value_info, made.get_outputs()))
+    return simple
+
+
+def _options(level: onnxruntime.GraphOptimizationLevel) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = level
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    return options
+
+
+def _value_info(value: onnxruntime.NodeArg) -> onnx.ValueInfoProto:
+    """Return name, type and shape of a session's input or output."""
+    kind = TYPES.get(value.type.removeprefix("tensor(").removesuffix(")"), TensorProto.UNDEFINED)
+    sizes = [size if isinstance(size, int) else None for size in value.shape or ()]
+    return helper.make_tensor_value_info(value.name, kind, sizes)
+
+
+def described(
+    proto: onnx.ModelProto, inputs: Sequence[str], names: Sequence[str]
+) -> list[onnx.ValueInfoProto]:
+    """Return type and shape of the tensors `names`, computed from the tensors `inputs`."""
+    options = _options(onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
+    content = part(proto, inputs, names).SerializeToString()
+    made = onnxruntime.InferenceSession(content, options, PROVIDERS)
+    return list(map(_value_info, made.get_outputs()))
+
+
+def averaged(source: Source, pooled: Collection[str]) -> Source:
+    """Return the file with the max poolings that make the tensors `pooled` replaced by means."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(source.proto)
+    for node in proto.graph.node:
+        if node.op_type in ("MaxPool", "GlobalMaxPool") and node.output[0] in pooled:
+            kept = [a for a in node.attribute if a.name != "storage_order"]
+            mean = node.op_type.replace("Max", "Average")
+            if "Global" not in mean:
+                kept.append(helper.make_attribute("count_include_pad", 0))
+            new = helper.make_node(mean, node.input, node.output[:1], name=node.name)
+            new.attribute.extend(kept)
+            node.CopyFrom(new)
+    return replace(source, proto=proto)
+
+
+def reads(node: onnx.NodeProto) -> list[str]:
+    """Return the names of all tensors that a node reads, those of its subgraphs included."""
+    names = [name for name in node.input if name]
+    for graph in subgraphs(node):
+        own = {value.name for value in (*graph.input, *graph.initializer)}
+        for inner in graph.node:
+            names += [name for name in reads(inner) if name not in own]
+            own.update(inner.output)
+        names += [value.name for value in graph.output if value.name not in own]
+    return names
+
+
+def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """Yield the bodies of an If, Loop or Scan."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def ancestors(
+    nodes: Sequence[onnx.NodeProto], outputs: Collection[str], inputs: Collection[str] = ()
+) -> list[onnx.NodeProto]:
+    """Return the nodes that compute `outputs`, in order; the search stops at `inputs`."""
+    needed, found = set(outputs) - set(inputs), []
+    for node in reversed(nodes):
+        if needed & set(node.output):
+            needed.update(name for name in reads(node) if name not in inputs)
+            found.append(node)
+    return found[::-1]
+
+
+def part(
+    proto: onnx.ModelProto, inputs: Sequence[str | onnx.ValueInfoProto], outputs: Sequence[str]
+) -> onnx.ModelProto:
+    """Return the model of the nodes between `inputs` and the tensors `outputs`.
+
+    inputs: names of the model's inputs, or descriptions of any tensors.
+    """
+    own = {value.name: value for value in proto.graph.input}
+    values = [own[value] if isinstance(value, str) else value for value in inputs]
+    nodes = ancestors(proto.graph.node, outputs, [value.name for value in values])
+    used = {name for node in nodes for name in reads(node)} | set(outputs)
+    graph = helper.make_graph(
+        nodes,
+        "part",
+        [value for value in values if value.name in used],
+        [onnx.ValueInfoProto(name=name) for name in outputs],
+        [tensor for tensor in proto.graph.initializer if tensor.name in used],
+    )
+    return helper.make_model(
+        graph,
+        opset_imports=proto.opset_import,
+        ir_version=proto.ir_version,
+        functions=proto.functions,
+    )
+
+
+def static_shape(value: onnx.ValueInfoProto) -> Shape | None:
+    """Return a tensor's shape, with its batch axis; None if any size is unknown."""
+    kind = value.type.tensor_type
+    sizes = tuple(dim.dim_value for dim in kind.shape.dim)
+    return sizes if kind.HasField("shape") and all(size > 0 for size in sizes) else None
