@@ -15,10 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from spinn_convert.blocks import blocks, entries, flat
 from spinn_convert.ops import Conv, Dense, Floats, Gather, LinearOp, Scale, Shape, linear_shape
 
 if TYPE_CHECKING:
     import torch
+
+PIECE = 4_000_000
+"""Synapses that are listed at a time."""
 
 Synapses = tuple[NDArray[np.int64], NDArray[np.int64], Floats]
 
@@ -44,7 +48,13 @@ def then(first: LinearMap, *ops: LinearOp) -> LinearMap:
     chain, shapes = list(first.ops), [first.in_shape]
     for op in chain:
         shapes.append(linear_shape(op, shapes[-1]))
-    for op in ops:
+    waiting = list(reversed(ops))
+    while waiting:
+        op = waiting.pop()
+        if chain and isinstance(chain[-1], Scale) and isinstance(op, Gather):
+            shapes.pop()
+            waiting += [_scale_behind(chain.pop(), op, shapes[-1]), op]
+            continue
         while chain and (merged := _merge(chain[-1], op, shapes[-2])) is not None:
             chain.pop()
             shapes.pop()
@@ -79,6 +89,20 @@ def _merge(a: LinearOp, b: LinearOp, shape: Shape) -> LinearOp | None:
     return None
 
 
+def _scale_behind(scale: LinearOp, gather: Gather, shape: Shape) -> Scale:
+    """Return what scales the result of `gather` as `scale` does its input, a tensor of `shape`."""
+    factor = scale.factor if isinstance(scale, Scale) else np.ones(1, np.float32)
+    if factor.size == 1:
+        return Scale(factor.reshape((1,) * len(gather.shape)))
+    moved = np.broadcast_to(factor, shape).ravel()[gather.index].reshape(gather.shape[0], -1)
+    copied = gather.index.reshape(moved.shape) >= 0
+    rows = np.arange(len(moved))
+    per_channel = moved[rows, copied.argmax(1)]
+    if ((moved == per_channel[:, None]) | ~copied).all():
+        return Scale(per_channel.reshape(-1, *(1,) * (len(gather.shape) - 1)))
+    return Scale(moved.reshape(gather.shape))
+
+
 def _scaled_after(a: LinearOp, scale: Scale, shape: Shape) -> LinearOp | None:
     if isinstance(a, Scale):
         return Scale(np.asarray(a.factor * scale.factor, np.float32))
@@ -109,7 +133,8 @@ def _pointwise(op: Conv) -> bool:
 
 def _compose_convs(a: Conv, b: Conv) -> Conv:
     """Return `b` after `a`, one of which is a 1x1 convolution; its synapses are the product's."""
-    weight = np.einsum("mikl,omyx->oikylx", _ungrouped(a), _ungrouped(b))
+    first, second = _ungrouped(a), _ungrouped(b)
+    weight = np.tensordot(second, first, (1, 0)).transpose(0, 3, 1, 4, 2, 5)
     kernel = a.weight.shape[2] * b.weight.shape[2], a.weight.shape[3] * b.weight.shape[3]
     other = a if _pointwise(b) else b
     weight = np.ascontiguousarray(weight.reshape(*weight.shape[:2], *kernel), np.float32)
@@ -183,116 +208,52 @@ def fan_out(linear: LinearMap, bits: int) -> NDArray[np.int64]:
 
     Counts the weights that are not zero when rounded to 2^-bits, as `synapses` yields them.
     """
-    if len(linear.ops) == 1 and isinstance(linear.ops[0], Conv):
-        return _conv_fan_out(linear.ops[0], linear.in_shape, bits)
-    counts = np.zeros(prod(linear.in_shape), np.int64)
-    for pre, _, _ in synapses(linear, bits):
-        counts += np.bincount(pre, minlength=counts.size)
-    return counts.reshape(linear.in_shape)
+    first = linear.ops[0] if linear.ops else None
+    if isinstance(first, Gather) and _copies_once(first):
+        rest = fan_out(LinearMap(first.shape, linear.ops[1:]), bits).ravel()
+        counts = np.zeros(prod(linear.in_shape), np.int64)
+        counts[first.index[first.index >= 0]] = rest[first.index >= 0]
+        return counts.reshape(linear.in_shape)
+    if isinstance(first, Dense) and len(linear.ops) == 1:
+        return np.asarray((on_grid(first.weight, bits) != 0).sum(0)).reshape(linear.in_shape)
+    parts = blocks(linear.ops, linear.in_shape)
+    total = np.zeros((parts.channels[0].shape[1], parts.places[0].shape[1]), np.int64)
+    for channels, places in zip(parts.channels, parts.places):
+        _, source, weight = entries(channels)
+        used = source[on_grid(weight, bits) != 0]
+        targets = np.bincount(used, minlength=len(total))
+        total += np.multiply.outer(targets, np.bincount(places.indices, minlength=total.shape[1]))
+    return total.reshape(linear.in_shape)
 
 
-def _conv_fan_out(op: Conv, shape: Shape, bits: int) -> NDArray[np.int64]:
-    """Count by kernel tap, without expanding."""
-    _, per_group, height, width = op.weight.shape
-    used = (on_grid(op.weight, bits) != 0).reshape(op.groups, -1, per_group, height, width)
-    targets = used.sum(1).reshape(shape[0], height, width)
-    counts = np.zeros(shape, np.int64)
-    for ky, kx, rows, columns in conv_taps(op, shape):
-        y, x = _seen_inputs(op, ky, kx, rows, columns)
-        counts[:, y, x] += targets[:, ky, kx, None, None]
-    return counts
+def _copies_once(op: Gather) -> bool:
+    """Return if no input element is copied twice."""
+    copied = op.index[op.index >= 0]
+    return bool(np.bincount(copied, minlength=1).max(initial=0) <= 1)
 
 
 def synapses(linear: LinearMap, bits: int) -> Iterator[Synapses]:
     """Yield (pre, post, weight) arrays, weights rounded to 2^-bits and never zero.
 
-    Neuron indices are those of the flattened (C, H, W) tensors.
+    Neuron indices are those of the flattened (C, H, W) tensors. No piece is longer than a few
+    million, unless the whole map is a single matrix.
     """
-    if len(linear.ops) > 1:
-        coo = matrix(linear).tocoo()
-        pieces: Iterator[Synapses] = iter(
-            [(coo.col.astype(np.int64), coo.row.astype(np.int64), coo.data)]
-        )
-    elif linear.ops:
-        pieces = _expand(linear.ops[0], linear.in_shape)
-    else:
-        every = np.arange(prod(linear.in_shape))
-        pieces = iter([(every, every, np.ones(every.size, np.float32))])
-    for pre, post, weight in pieces:
-        rounded = on_grid(weight, bits)
-        kept = rounded != 0
-        yield pre[kept], post[kept], rounded[kept]
+    parts = blocks(linear.ops, linear.in_shape)
+    for channels, places in zip(parts.channels, parts.places):
+        (output, source, weight), seen = entries(channels), places.tocoo()
+        weight = on_grid(weight, bits)
+        kept = np.flatnonzero(weight)
+        for begin in range(0, len(kept), step := max(1, PIECE // max(1, seen.nnz))):
+            some = kept[begin : begin + step]
+            pre = source[some].astype(np.int64) * places.shape[1]
+            post = output[some].astype(np.int64) * places.shape[0]
+            yield (
+                np.add.outer(pre, seen.col).ravel(),
+                np.add.outer(post, seen.row).ravel(),
+                np.repeat(weight[some], seen.nnz),
+            )
 
 
 def matrix(linear: LinearMap) -> sparse.csr_array:
     """Return the whole map as a sparse matrix (post, pre), float32."""
-    shape, product = linear.in_shape, None
-    for op in linear.ops:
-        pre, post, weight = (np.concatenate(part) for part in zip(*_expand(op, shape)))
-        size = prod(linear_shape(op, shape)), prod(shape)
-        factor = sparse.csr_array((weight, (post, pre)), size)
-        product = factor if product is None else factor @ product
-        shape = linear_shape(op, shape)
-    return (
-        sparse.eye_array(prod(shape), dtype=np.float32, format="csr")
-        if product is None
-        else product
-    )
-
-
-def conv_taps(op: Conv, shape: Shape) -> Iterator[tuple[int, int, slice, slice]]:
-    """Yield (ky, kx, output rows, output columns) that see a real input through that tap."""
-    _, out_height, out_width = linear_shape(op, shape)
-    top, left = op.pads[:2]
-    for ky in range(op.weight.shape[2]):
-        rows = _seen(ky * op.dilation[0] - top, op.stride[0], shape[1], out_height)
-        for kx in range(op.weight.shape[3]):
-            columns = _seen(kx * op.dilation[1] - left, op.stride[1], shape[2], out_width)
-            if rows.start < rows.stop and columns.start < columns.stop:
-                yield ky, kx, rows, columns
-
-
-def _seen(offset: int, stride: int, size: int, positions: int) -> slice:
-    """Return the output positions o with 0 <= o * stride + offset < size."""
-    return slice(max(0, -(offset // stride)), min(positions, (size - 1 - offset) // stride + 1))
-
-
-def _seen_inputs(op: Conv, ky: int, kx: int, rows: slice, columns: slice) -> tuple[slice, slice]:
-    """Return the input rows and columns that `rows` and `columns` see through a tap."""
-    found = []
-    for axis, k, seen in ((0, ky, rows), (1, kx, columns)):
-        stride, offset = op.stride[axis], k * op.dilation[axis] - op.pads[axis]
-        found.append(
-            slice(seen.start * stride + offset, (seen.stop - 1) * stride + offset + 1, stride)
-        )
-    return found[0], found[1]
-
-
-def _expand(op: LinearOp, shape: Shape) -> Iterator[Synapses]:
-    """Yield the non-zero entries of one operator as (pre, post, weight)."""
-    if isinstance(op, Conv):
-        yield from _expand_conv(op, shape)
-    elif isinstance(op, Dense):
-        post, pre = np.nonzero(op.weight)
-        yield pre, post, op.weight[post, pre]
-    elif isinstance(op, Scale):
-        every = np.arange(prod(shape))
-        yield every, every, np.broadcast_to(op.factor, shape).ravel()
-    else:
-        post = np.flatnonzero(op.index >= 0)
-        yield op.index[post].astype(np.int64), post, np.ones(post.size, np.float32)
-
-
-def _expand_conv(op: Conv, shape: Shape) -> Iterator[Synapses]:
-    """Yield one piece per kernel tap."""
-    inputs = np.arange(prod(shape)).reshape(shape)
-    outputs = np.arange(prod(linear_shape(op, shape))).reshape(linear_shape(op, shape))
-    per_group = len(op.weight) // op.groups
-    for ky, kx, rows, columns in conv_taps(op, shape):
-        target, source = np.nonzero(op.weight[:, :, ky, kx])
-        channel = source + target // per_group * op.weight.shape[1]
-        y, x = _seen_inputs(op, ky, kx, rows, columns)
-        pre = inputs[:, y, x].reshape(shape[0], -1)[channel]
-        post = outputs[:, rows, columns].reshape(len(op.weight), -1)[target]
-        weight = np.repeat(op.weight[target, source, ky, kx], pre.shape[1])
-        yield pre.ravel(), post.ravel(), weight
+    return flat(blocks(linear.ops, linear.in_shape))

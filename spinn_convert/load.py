@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 
@@ -109,6 +110,7 @@ def _load(original: Source, source: Source, sizes: tuple[int, ...]) -> Model:
     )
 
 
+@lru_cache(maxsize=1)
 def simplified(model: Model, batch: int) -> onnx.ModelProto:
     """Return the whole file for a batch, folded by onnxruntime."""
     image = model.image_shape

@@ -55,8 +55,10 @@ def rates(network: Network, values: Floats, clip: bool) -> Iterator[dict[str, Fl
             for projection in network.incoming(population):
                 total = total + apply(projection.map, state[projection.source])
             if population.kind == "spiking":
-                highest = np.minimum(1 if clip else inf, population.ceiling / columns(population))
-                total = total.clamp(min=0).minimum(torch.from_numpy(np.float32(highest)))
+                total = total.clamp(0, 1 if clip else None)
+                if population.ceiling < inf:
+                    ceiling = np.float32(population.ceiling) / columns(population)
+                    total = total.minimum(torch.from_numpy(ceiling))
             state[population.name] = total
         yield {p.name: state[p.name].numpy() * columns(p) for p in network.populations}
 

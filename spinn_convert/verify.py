@@ -37,6 +37,8 @@ def verify(
         if clip:
             proto, compared = _clipped(proto, compared, network), _comparable(compared)
         compared = [layer for layer in compared if not layer.difference]
+        if not compared:
+            break
         names = list(dict.fromkeys(layer.measured for layer in compared))
         file = part(proto, [model.source.input], names)
         batches = host.run(model, file, images, threads)

@@ -46,7 +46,80 @@ def test_merged_map_matrix_and_count_agree_with_the_plain_chain(seed):
     assert np.abs(apply(merged, x).numpy() - wanted).max() <= tolerance
     product = (matrix(merged) @ x.flatten(1).numpy().T).T
     assert np.abs(product.reshape(wanted.shape) - wanted).max() <= tolerance
-    assert fan_out(merged, 20).sum() == sum(len(pre) for pre, _, _ in synapses(merged, 20))
+    assert_counted_and_listed(merged)
+
+
+def assert_counted_and_listed(linear, bits=20):
+    """fan_out and synapses agree with the map applied to every unit vector."""
+    size = int(np.prod(linear.in_shape))
+    units = torch.eye(size, dtype=torch.float64).reshape(size, *linear.in_shape)
+    wanted = np.rint(apply(linear, units).flatten(1).numpy() * 2.0**bits)
+    found, pieces = np.zeros_like(wanted), 0
+    for pre, post, weight in synapses(linear, bits):
+        assert (weight != 0).all()
+        found[pre, post] = weight * 2.0**bits
+        pieces += len(pre)
+    assert np.abs(found - wanted).max() <= max(1, 1e-5 * np.abs(wanted).max())
+    assert pieces == (found != 0).sum()  # no pair of neurons is listed twice
+    assert np.array_equal(fan_out(linear, bits).ravel(), (found != 0).sum(1))
+
+
+def upsampled(shape, factor):
+    rows, columns = (np.arange(size * factor) // factor for size in shape[1:])
+    index = np.arange(np.prod(shape)).reshape(shape)[:, rows][:, :, columns]
+    return Gather(index.ravel().astype(np.int32), index.shape)
+
+
+def conv(rng, outputs, inputs, kernel, **kwargs):
+    return Conv(rng.standard_normal((outputs, inputs, *kernel)).astype(np.float32), **kwargs)
+
+
+STRUCTURED = {
+    "FPN": lambda r: [upsampled((3, 4, 5), 2), conv(r, 4, 3, (3, 3), pads=(1, 1, 1, 1))],
+    "upsampled twice": lambda r: [
+        upsampled((3, 4, 5), 2),
+        conv(r, 3, 3, (3, 3), stride=(2, 2), pads=(1, 1, 1, 1)),
+        upsampled((3, 4, 5), 3),
+        conv(r, 2, 3, (2, 3)),
+    ],
+    "mean, then dense": lambda r: [
+        Conv(np.full((3, 1, 4, 5), 0.05, np.float32), groups=3),
+        Dense(r.standard_normal((6, 3)).astype(np.float32)),
+    ],
+    "mean at the border": lambda r: [
+        Conv(np.full((3, 1, 3, 3), 1 / 9, np.float32), pads=(1, 1, 1, 1), groups=3),
+        Scale(9 / np.multiply.outer([4, 6, 6, 4], [4, 6, 6, 6, 4]).astype(np.float32)[None]),
+        conv(r, 2, 3, (3, 3)),
+    ],
+    "scale per neuron": lambda r: [
+        Scale(r.standard_normal((3, 4, 5)).astype(np.float32)),
+        conv(r, 2, 3, (2, 2)),
+    ],
+    "space to depth": lambda r: [
+        Gather(
+            np.arange(60).reshape(3, 2, 2, 5).transpose(2, 0, 1, 3).ravel().astype(np.int32),
+            (6, 2, 5),
+        ),
+        conv(r, 2, 6, (2, 2)),
+    ],
+    "every second, none": lambda r: [
+        Gather(np.array([-1, 0, 2, -1, 20, 22], np.int32), (2, 1, 3)),
+        conv(r, 4, 2, (1, 2)),
+    ],
+    "nothing": lambda r: [Gather(np.full(6, -1, np.int32), (2, 1, 3)), conv(r, 4, 2, (1, 2))],
+    "flattened": lambda r: [
+        conv(r, 2, 3, (2, 2)),
+        Gather(np.arange(24, dtype=np.int32)[::-1].copy(), (24,)),
+        Dense(r.standard_normal((4, 24)).astype(np.float32)),
+    ],
+    "identity": lambda r: [],
+}
+
+
+@pytest.mark.parametrize("name", STRUCTURED)
+def test_structured_chains_are_counted_and_listed(name):
+    ops = STRUCTURED[name](np.random.default_rng(3))
+    assert_counted_and_listed(then(LinearMap((3, 4, 5)), *ops))
 
 
 def test_a_window_that_does_not_fit_is_refused():

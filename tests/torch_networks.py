@@ -151,6 +151,14 @@ class PooledFirst(nn.Module):
         return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
 
 
+class PooledSum(PooledFirst):
+    """Its first spiking layer pools a signed sum, which is then normalised."""
+
+    def forward(self, x):
+        x = F.relu(self.bn(F.max_pool2d(self.conv1(x), 3, 2)))
+        return self.fc(self.conv2(x).mean((2, 3)))
+
+
 NETWORKS = {
     "ResNet-18": lambda: resnet(Basic, (2, 2, 2, 2)),
     "ResNet-34": lambda: resnet(Basic, (3, 4, 6, 3), 32),
@@ -161,6 +169,7 @@ NETWORKS = {
     "DenseNet": densenet,
     "channels last": lambda: ChannelsLast(resnet(Basic, (1, 1, 1, 1), 16, 10)),
     "pooled first": PooledFirst,
+    "pooled sum": PooledSum,
 }
 
 
