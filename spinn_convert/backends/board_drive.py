@@ -23,8 +23,8 @@ shipped binary computes is 0xfffdeb83 * 2^-32 [executed]."""
 LOSS_32 = 0x1_0000_0000 - ((round(31507.4 * 2**FRACTION_BITS) * (LEAK_32 - 1)) >> FRACTION_BITS)
 """What an arriving input loses, in 2^-32: the input is scaled by tau * (1 - decay)."""
 LARGEST_DRIVE = 1.95
-"""mV per step. It needs an initial current of 61,440 nA; the numbers end at 65,536, and what is left
-is room for the inputs."""
+"""mV per step. It needs an initial current of 61,440 nA; the numbers end at 65,536, and the rest is
+room for the inputs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,10 @@ class Drive:
     def isyn_exc_na(self) -> NDArray[np.float64]:
         """The isyn_exc to initialise, nA, signed; isyn_inh is 0."""
         return np.ldexp(self.isyn_exc.astype(np.float64), -FRACTION_BITS)
+
+    def of_image(self, image: int) -> Drive:
+        """Return the drive of one image, where there is one for each along the first axis."""
+        return Drive(self.i_offset[image], self.isyn_exc[image], self.clipped[image])
 
 
 def decayed(current: NDArray[np.int64], steps: int) -> NDArray[np.int64]:

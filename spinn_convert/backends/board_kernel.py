@@ -18,6 +18,8 @@ from spinn_convert.backends.kernel import _fire, _receive, _with_room
 from spinn_convert.backends.program import Int32, Int64
 
 LOW = 0xFFFF_FFFF
+receive: Any = _receive
+"""Compiled a second time, for 64-bit integers."""
 BOARD_FIELDS = ("theta", "shift", "self_weight")
 
 
@@ -78,18 +80,24 @@ def simulate(
     spikes = np.empty(1 << 16, np.int32)
     begins = np.zeros((len(populations), steps + 1), np.int64)
     readout = np.zeros((steps, (populations[:, 1] * (1 - populations[:, 2])).sum()), np.int32)
-    peaks, saturated = np.zeros((len(populations), 2), np.int64), np.zeros(len(populations), np.int64)
+    peaks, saturated = (
+        np.zeros((len(populations), 2), np.int64),
+        np.zeros(len(populations), np.int64),
+    )
     any_wrapped, count, column = False, 0, 0
     for p in range(len(populations)):
         target, (theta, shift, self_weight) = populations[p], board[p]
         offset, size, spiking = target[0], target[1], target[2] == 1
-        current, excitatory = i_offset[offset : offset + size], isyn_exc[offset : offset + size].copy()
+        current, excitatory = (
+            i_offset[offset : offset + size],
+            isyn_exc[offset : offset + size].copy(),
+        )
         inhibitory, v = np.zeros(size, np.int32), np.zeros(size, np.int32)
         ring, fired = np.zeros(size, np.int64), np.zeros((size + 7) // 8 * 8, np.uint8)
         begins[p, 0] = count
         for t in range(steps):
             ring[:] = 0
-            _receive(
+            receive(
                 ring,
                 t,
                 target,

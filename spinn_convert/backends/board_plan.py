@@ -6,8 +6,8 @@ The synaptic integrator. With a membrane constant of 0.05 ms the potential is, i
 
 and with synaptic constants of 31507.4 ms the two currents keep what they receive: they are the
 integrator. An inhibitory projection of each neuron onto itself (weight theta, delay 1) subtracts
-the threshold after a spike. A threshold of the `Network` is `theta` on the board, in its units of mV
-and nA, which are the same here; numbers are s16.15, so "raw" integers count 2^-15.
+the threshold after a spike. A threshold of the `Network` is `theta` on the board, in its units of
+mV and nA, which are the same here; numbers are s16.15, so "raw" integers count 2^-15.
 
 Clamping is not planned: whatever the network's clamp_delay, the plan is made for d = 0, that is
 release = depth and delay = difference of depths. Input before the release would be accumulated.
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from spinn_convert.backends.board_drive import LARGEST_DRIVE, Drive, drive
 from spinn_convert.errors import BackendError, Problem
-from spinn_convert.linear import LinearMap, synapses, then
+from spinn_convert.linear import LinearMap, matrix, then
 from spinn_convert.network import Network, Population, Projection
 from spinn_convert.ops import Conv, Dense, Floats, Scale, Shape
 
@@ -157,6 +157,13 @@ def make_plan(network: Network, peaks: Mapping[str, Peak] | None = None) -> Boar
     return BoardPlan(network, integers, tuple(planned))
 
 
+def weight_values(linear: LinearMap) -> Floats:
+    """Return every weight of a map, in any order and at least once."""
+    if len(linear.ops) == 1 and isinstance(linear.ops[0], Conv | Dense):
+        return linear.ops[0].weight
+    return np.asarray(matrix(linear).data, np.float32)
+
+
 def check_drives(network: Network, peaks: Mapping[str, Peak] | None = None) -> list[Problem]:
     """Return the populations whose constant drive does not fit into i_offset."""
     problems = []
@@ -193,11 +200,12 @@ def image_drives(plan: BoardPlan, currents: Mapping[str, Floats]) -> dict[str, D
     return drives
 
 
-def _plan_population(network: Network, population: Population, peak: Peak | None) -> BoardPopulation:
+def _plan_population(
+    network: Network, population: Population, peak: Peak | None
+) -> BoardPopulation:
     driven, readout = _driven(network, population), population.kind == "readout"
     heaviest = max(
-        [0.0 if readout else 1.0]
-        + [_heaviest(p.map) for p in network.incoming(population) if not _is_current(network, p)]
+        [0.0 if readout else 1.0] + [_heaviest(p.map) for p in _synaptic(network, population)]
     )
     most = max(heaviest, MARGIN * max(peak.excitatory, peak.inhibitory) if peak else 0.0)
     saturates = _saturates(network, population)
@@ -252,6 +260,10 @@ def _saturates(network: Network, population: Population) -> bool:
     return only_image and population.kind == "spiking"
 
 
+def _synaptic(network: Network, population: Population) -> list[Projection]:
+    return [p for p in network.incoming(population) if not _is_current(network, p)]
+
+
 def _is_current(network: Network, projection: Projection) -> bool:
     return projection.source == network.input.name
 
@@ -263,10 +275,7 @@ def _largest_drive(network: Network, population: Population, peak: Peak | None) 
 
 
 def _heaviest(linear: LinearMap) -> float:
-    """Return the largest |weight|, thresholds."""
-    if len(linear.ops) == 1 and isinstance(linear.ops[0], Conv | Dense):
-        return float(np.abs(linear.ops[0].weight).max(initial=0))
-    return max(float(np.abs(w).max(initial=0)) for _, _, w in synapses(linear, 40))
+    return float(np.abs(weight_values(linear)).max(initial=0))
 
 
 def _scaled(linear: LinearMap, factor: float) -> LinearMap:
