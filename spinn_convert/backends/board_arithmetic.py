@@ -27,10 +27,8 @@ from spinn_convert.backends.board_plan import (
     RING_LIMIT,
     BoardPlan,
     Peak,
-    check_drives,
     image_drives,
     make_plan,
-    without_clamp,
 )
 from spinn_convert.backends.board_program import (
     BoardProgram,
@@ -69,8 +67,17 @@ class BoardRecording(Recording):
 
 
 def check(network: Network, settings: Settings) -> list[Problem]:
-    """Return what keeps this network from having a board plan, as far as its biases tell."""
-    return check_drives(without_clamp(network))
+    """Return what is wrong with the settings; what the weights forbid, `make_plan` says."""
+    problems = []
+    if settings.steps < 1:
+        problems.append(Problem("settings", f"{settings.steps} steps", "simulate at least one"))
+    spiking = {p.name for p in network.spiking}
+    problems += [
+        Problem(f"population {name}", "cannot be recorded", "name a spiking population")
+        for name in settings.record
+        if name not in spiking
+    ]
+    return problems
 
 
 def measure_peaks(
@@ -114,14 +121,6 @@ def _problems(
     if shape[1:] != expected or not shape[0]:
         what = f"shape {shape}; the network takes (B, {', '.join(map(str, expected))}), B >= 1"
         problems.append(Problem("stimulus", what, "give images of this shape"))
-    if settings.steps < 1:
-        problems.append(Problem("settings", f"{settings.steps} steps", "simulate at least one"))
-    spiking = {p.name for p in network.spiking}
-    problems += [
-        Problem(f"population {name}", "cannot be recorded", "name a spiking population")
-        for name in settings.record
-        if name not in spiking
-    ]
     if plan and _layout(plan.network) != _layout(network):
         problems.append(Problem("plan", "is of another network", "make it from this one"))
     return problems

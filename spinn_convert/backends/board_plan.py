@@ -138,7 +138,7 @@ def make_plan(network: Network, peaks: Mapping[str, Peak] | None = None) -> Boar
     every population whose bias or weights the numbers of the board cannot hold.
     """
     network = without_clamp(network)
-    problems = check_drives(network, peaks)
+    problems = _drive_problems(network, peaks)
     if problems:
         raise BackendError(problems)
     planned = [
@@ -164,21 +164,6 @@ def weight_values(linear: LinearMap) -> Floats:
     return np.asarray(matrix(linear).data, np.float32)
 
 
-def check_drives(network: Network, peaks: Mapping[str, Peak] | None = None) -> list[Problem]:
-    """Return the populations whose constant drive does not fit into i_offset."""
-    problems = []
-    for population in network.populations:
-        if population.kind == "input" or _saturates(network, population):
-            continue
-        largest = _largest_drive(network, population, (peaks or {}).get(population.name))
-        limit = LARGEST_DRIVE / SMALLEST_THETA[population.kind]
-        if largest > limit:
-            what = f"a constant drive of {largest:.3g} per step; i_offset holds {limit:.3g}"
-            fix = "its scale is too small: calibrate on more images, or with a higher percentile"
-            problems.append(Problem(population.name, what, fix))
-    return problems
-
-
 def image_drives(plan: BoardPlan, currents: Mapping[str, Floats]) -> dict[str, Drive]:
     """Return i_offset and isyn_exc of every driven population, (B, *shape), for B images.
 
@@ -198,6 +183,21 @@ def image_drives(plan: BoardPlan, currents: Mapping[str, Floats]) -> dict[str, D
             raise BackendError([Problem(population.name, what, fix)])
         drives[population.name] = found
     return drives
+
+
+def _drive_problems(network: Network, peaks: Mapping[str, Peak] | None) -> list[Problem]:
+    """Return the populations whose constant drive does not fit into i_offset."""
+    problems = []
+    for population in network.populations:
+        if population.kind == "input" or _saturates(network, population):
+            continue
+        largest = _largest_drive(network, population, (peaks or {}).get(population.name))
+        limit = LARGEST_DRIVE / SMALLEST_THETA[population.kind]
+        if largest > limit:
+            what = f"a constant drive of {largest:.3g} per step; i_offset holds {limit:.3g}"
+            fix = "its scale is too small: calibrate on more images, or with a higher percentile"
+            problems.append(Problem(population.name, what, fix))
+    return problems
 
 
 def _plan_population(
