@@ -17,8 +17,7 @@ On the board, V recorded for tick t + 1 is the potential after step t given here
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,14 +29,9 @@ from spinn_convert.backends.board_plan import (
     image_drives,
     make_plan,
 )
-from spinn_convert.backends.board_program import (
-    BoardProgram,
-    ImageResult,
-    compile_plan,
-    simulate_image,
-)
+from spinn_convert.backends.board_program import compile_plan, simulate_image
+from spinn_convert.backends.board_session import ImageResult, present, recorded
 from spinn_convert.backends.program import Int64
-from spinn_convert.backends.reference import _readouts, _spikes
 from spinn_convert.errors import BackendError, Problem
 from spinn_convert.network import Network
 from spinn_convert.ops import Floats
@@ -133,52 +127,24 @@ def _layout(network: Network) -> list[tuple[str, tuple[int, ...]]]:
 def _run(
     plan: BoardPlan, stimulus: Stimulus, settings: Settings, progress: Progress, limit: int
 ) -> BoardRecording:
+    def simulate(currents: Mapping[str, Floats]) -> ImageResult:
+        return simulate_image(board, image_drives(plan, currents), settings, limit)
+
     started = time.perf_counter()
     board = compile_plan(plan)
     built = time.perf_counter()
-    images = []
-    for image in _images(board, stimulus, settings, limit):
-        images.append(image)
-        progress(len(images), len(stimulus.values))
-    results, names = [image.result for image in images], board.program.names
-    counts = np.array([result.counts for result in results], np.int64)
+    images = present(plan.network, stimulus, settings, progress, simulate)
     saturated = np.array([image.saturated for image in images], np.int64)
     driven = images[0].clipped
     return BoardRecording(
         backend=NAME,
-        settings=settings,
-        spike_counts={p.name: counts[:, names.index(p.name)] for p in plan.network.spiking},
-        synaptic_events=np.array([result.events for result in results], np.int64),
-        readout=_readouts(plan.network, results),
-        spikes={name: _spikes(name, results) for name in settings.record},
+        **recorded(plan.network, board.program, settings, images),
         timing={"build": built - started, "simulate": time.perf_counter() - built},
-        saturated={name: saturated[:, p] for p, name in enumerate(names)},
+        saturated={name: saturated[:, p] for p, name in enumerate(board.program.names)},
         clipped={n: np.array([image.clipped[n] for image in images], np.int64) for n in driven},
         peaks=_peaks(plan, images, _drive_peaks(plan.network, stimulus.values)),
         plan=plan,
     )
-
-
-def _images(
-    board: BoardProgram, stimulus: Stimulus, settings: Settings, limit: int
-) -> Iterator[ImageResult]:
-    """Yield results in the order of the images, computing `threads` of them at a time."""
-    pool = ThreadPoolExecutor(settings.threads)
-    running: list[Future[ImageResult]] = []
-    try:
-        for start in range(0, len(stimulus.values), CHUNK):
-            values = stimulus.values[start : start + CHUNK]
-            drives = image_drives(board.plan, input_currents(board.plan.network, values))
-            by_image = [
-                {name: found.of_image(image) for name, found in drives.items()}
-                for image in range(len(values))
-            ]
-            ahead = [pool.submit(simulate_image, board, d, settings, limit) for d in by_image]
-            yield from (future.result() for future in running)
-            running = ahead
-        yield from (future.result() for future in running)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _drive_peaks(network: Network, values: Floats) -> dict[str, Peak]:

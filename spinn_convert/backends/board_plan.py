@@ -21,7 +21,6 @@ from functools import cached_property
 from math import ceil, floor, log2
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spinn_convert.backends.board_drive import LARGEST_DRIVE, Drive, drive
 from spinn_convert.errors import BackendError, Problem
@@ -150,11 +149,17 @@ def make_plan(network: Network, peaks: Mapping[str, Peak] | None = None) -> Boar
     if problems:
         raise BackendError(problems)
     lsb = {p.name: p.weight_lsb / p.theta for p in planned}
-    projections = tuple(
-        replace(p, map=_scaled(p.map, 1 / lsb[p.target])) for p in network.synaptic()
-    )
-    integers = replace(network, projections=projections, bits=0)
-    return BoardPlan(network, integers, tuple(planned))
+    return BoardPlan(network, in_lsbs(network, lsb), tuple(planned))
+
+
+def in_lsbs(network: Network, lsb: Mapping[str, float]) -> Network:
+    """Return the network with weights in LSBs; `lsb` in thresholds by target population."""
+    projections = []
+    for projection in network.synaptic():
+        ones = (1,) * len(projection.map.out_shape)
+        factor: Floats = np.full(ones, 1 / lsb[projection.target], np.float32)
+        projections.append(replace(projection, map=then(projection.map, Scale(factor))))
+    return replace(network, projections=tuple(projections), bits=0)
 
 
 def weight_values(linear: LinearMap) -> Floats:
@@ -165,9 +170,10 @@ def weight_values(linear: LinearMap) -> Floats:
 
 
 def image_drives(plan: BoardPlan, currents: Mapping[str, Floats]) -> dict[str, Drive]:
-    """Return i_offset and isyn_exc of every driven population, (B, *shape), for B images.
+    """Return i_offset and isyn_exc of every driven population; axes as in `currents`.
 
-    currents: of `rate.input_currents(plan.network, values)`, thresholds per step, bias included.
+    currents: of `rate.input_currents(plan.network, values)`, thresholds per step, bias included,
+    (B, *shape) of B images or (*shape) of one.
     Raises BackendError where a clipped drive would change the result.
     """
     drives = {}
@@ -276,8 +282,3 @@ def _largest_drive(network: Network, population: Population, peak: Peak | None) 
 
 def _heaviest(linear: LinearMap) -> float:
     return float(np.abs(weight_values(linear)).max(initial=0))
-
-
-def _scaled(linear: LinearMap, factor: float) -> LinearMap:
-    ones: NDArray[np.float32] = np.full((1,) * len(linear.out_shape), factor, np.float32)
-    return then(linear, Scale(ones))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.backends.board_drive import FRACTION_BITS, Drive
 from spinn_convert.backends.board_plan import NEVER, BoardPlan
+from spinn_convert.backends.board_session import ImageResult
 from spinn_convert.backends.program import Int32, Int64, Program, channels_last, compile_program
-from spinn_convert.backends.reference import _begins, _Result, _rows
+from spinn_convert.backends.reference import _Result, _rows
 from spinn_convert.errors import BackendError, Problem
 from spinn_convert.recording import Settings
 
@@ -33,16 +34,6 @@ class BoardProgram:
     isyn_exc: Int32
 
 
-@dataclass(frozen=True, eq=False)
-class ImageResult:
-    """What one image left behind; peaks (P, 2) in LSBs, saturated (P,), both by population."""
-
-    result: _Result
-    peaks: Int64
-    saturated: Int64
-    clipped: Mapping[str, int]
-
-
 def compile_plan(plan: BoardPlan) -> BoardProgram:
     """Return the program of a plan."""
     from spinn_convert.backends.board_kernel import packed
@@ -53,7 +44,8 @@ def compile_plan(plan: BoardPlan) -> BoardProgram:
     isyn_exc = np.zeros_like(i_offset)
     for population in plan.populations:
         if population.drive is not None:
-            _place(program, population.name, population.drive, i_offset, isyn_exc)
+            place(program, population.name, population.drive.i_offset, i_offset)
+            place(program, population.name, population.drive.isyn_exc, isyn_exc)
     return BoardProgram(
         plan,
         program,
@@ -82,7 +74,8 @@ def simulate_image(
     program = board.program
     i_offset, isyn_exc = board.i_offset.copy(), board.isyn_exc.copy()
     for name, found in drives.items():
-        _place(program, name, found, i_offset, isyn_exc)
+        place(program, name, found.i_offset, i_offset)
+        place(program, name, found.isyn_exc, isyn_exc)
     spikes, begins, readout, peaks, saturated, wrapped = simulate(
         program.populations,
         program.projections,
@@ -100,38 +93,47 @@ def simulate_image(
     if wrapped or readout.max(initial=0) >= one(NEVER):
         what = "a synaptic current left the range of the board's numbers"
         raise BackendError([Problem("the board's arithmetic", what, "simulate fewer steps")])
+    ones = [one(p.theta) for p in board.plan.populations if p.kind == "readout"]
+    result = image_result(program, settings, spikes, begins, in_thresholds(program, readout, ones))
+    to_itself = replace(result, events=result.events + len(spikes))
+    clipped = {name: int(found.clipped.sum()) for name, found in drives.items()}
+    return ImageResult(to_itself, peaks, saturated, clipped, np.zeros(0, np.int64))
+
+
+def place(program: Program, name: str, values: Int32, everything: Int32) -> None:
+    """Write what broadcasts to one population's shape into an array over all neurons."""
+    index = program.names.index(name)
+    shape, (offset, size) = program.shapes[index], program.populations[index, :2]
+    ordered = np.broadcast_to(values, shape).ravel()[channels_last(shape)]
+    everything[offset : offset + size] = ordered
+
+
+def in_thresholds(program: Program, readout: Int32, ones: Sequence[int]) -> NDArray[np.float32]:
+    """Return raw potentials (T, N), channels last, in thresholds and (C, H, W) order.
+
+    ones: a threshold of each readout, raw.
+    """
+    ordered, begin = np.empty(readout.shape, np.float32), 0
+    shapes = [s for s, row in zip(program.shapes, program.populations) if not row[2]]
+    for shape, threshold in zip(shapes, ones):
+        order = begin + channels_last(shape)
+        ordered[:, order] = readout[:, begin : begin + len(order)] / threshold
+        begin += len(order)
+    return ordered
+
+
+def image_result(
+    program: Program,
+    settings: Settings,
+    spikes: Int32,
+    begins: Int64,
+    readout: NDArray[np.float32],
+) -> _Result:
+    """Return what a kernel found about one image; `readout` in thresholds."""
     counts = begins[:, -1] - begins[:, 0]
-    to_itself = counts.sum()
-    events = int(program.out_degree[_neurons(program, spikes, counts)].sum() + to_itself)
+    neurons = np.repeat(program.populations[:, 0], counts) + spikes
     rows = {
         name: _rows(program, name, spikes, begins[program.names.index(name)])
         for name in settings.record
     }
-    result = _Result(counts, events, _in_thresholds(board, readout), rows)
-    clipped = {name: int(found.clipped.sum()) for name, found in drives.items()}
-    return ImageResult(result, peaks, saturated, clipped)
-
-
-def _place(program: Program, name: str, found: Drive, i_offset: Int32, isyn_exc: Int32) -> None:
-    """Write the drive of one population into arrays over all neurons."""
-    index = program.names.index(name)
-    shape, (offset, size) = program.shapes[index], program.populations[index, :2]
-    order = channels_last(shape)
-    i_offset[offset : offset + size] = np.broadcast_to(found.i_offset, shape).ravel()[order]
-    isyn_exc[offset : offset + size] = np.broadcast_to(found.isyn_exc, shape).ravel()[order]
-
-
-def _neurons(program: Program, spikes: Int32, counts: Int64) -> Int64:
-    """Return the spiking neurons as indices over all populations."""
-    return np.asarray(np.repeat(program.populations[:, 0], counts) + spikes, np.int64)
-
-
-def _in_thresholds(board: BoardProgram, readout: Int32) -> NDArray[np.float32]:
-    """Return raw potentials (T, N), channels last, in thresholds and (C, H, W) order."""
-    readouts = [p for p in board.plan.populations if p.kind == "readout"]
-    sizes = [p.size for p in board.plan.network.readouts]
-    ordered = np.empty(readout.shape, np.float32)
-    for population, begin, size in zip(readouts, _begins(sizes), sizes):
-        potentials = readout[:, begin : begin + size] / one(population.theta)
-        ordered[:, begin + channels_last(population.shape)] = potentials
-    return ordered
+    return _Result(counts, int(program.out_degree[neurons].sum()), readout, rows)
