@@ -75,13 +75,68 @@ def slow_drive(bias, v_init, release, theta):
     return round(float(v_init) * theta * 32768) + step - decayed(current, release), current
 
 
+def quantise(network, settings):
+    """Return (projection, excitatory, inhibitory LSBs (post, pre)) of all with synapses."""
+    found = []
+    for projection in network.projections:
+        if projection.source != "image":
+            theta, shift = settings[projection.target]
+            weights = matrix(projection.map).toarray().astype(np.float64)
+            lsbs = np.rint(np.abs(weights) * theta * 2.0 ** (15 - shift)).astype(int)
+            found.append((projection, lsbs * (weights > 0), lsbs * (weights < 0)))
+    return found
+
+
+def arriving(population, t, quantised, fired):
+    """Return the sums (2, N) in the ring buffers of a population in one tick."""
+    ring = np.zeros((2, population.size), np.int64)
+    for projection, exc, inh in quantised:
+        sent = t - projection.delay
+        if projection.target == population.name and sent >= 0:
+            ring += np.stack([exc, inh]) @ fired[projection.source][sent]
+    return ring
+
+
+def slow_delta_run(network, currents, settings, v_reset, steps):
+    """As slow_run, for IF_curr_delta with tau_m = 20000, cm = 40000 / 32768."""
+    members = [p for p in network.populations if p.kind != "input"]
+    resistance, exp_tc = ((20000 << 15) << 15) // 40000, 32766
+    quantised = quantise(network, settings)
+    fired = {p.name: np.zeros((steps, p.size), bool) for p in members}
+    potentials = {p.name: np.zeros((steps, p.size), np.int64) for p in members}
+    v = {p.name: raw(p, p.v_init, settings) for p in members}
+    for t in range(steps):
+        for p in members:
+            theta, shift = settings[p.name]
+            exc, inh = np.minimum(arriving(p, t, quantised, fired), 65535) << shift
+            if t >= p.release:
+                i_offset = raw(
+                    p, np.clip(currents.get(p.name, p.bias), -3.9 / theta, 3.9 / theta), settings
+                )
+                a = ((exc - inh + i_offset) * resistance) >> 15
+                v[p.name] = a - ((exp_tc * (a - v[p.name])) >> 15)
+                fired[p.name][t] = (v[p.name] >= theta * 32768) & (p.kind == "spiking")
+                potentials[p.name][t] = v[p.name]
+                reset = raw(p, v_reset.get(p.name, 0), settings)
+                v[p.name] = np.where(fired[p.name][t], reset, v[p.name])
+    return fired, potentials
+
+
+def raw(population, values, settings):
+    values = np.asarray(values, np.float64)
+    if values.ndim == 1 and len(population.shape) == 3:
+        values = values[:, None, None]
+    scaled = np.rint(values * settings[population.name][0] * 32768).astype(np.int64)
+    return np.broadcast_to(scaled, population.shape).ravel()
+
+
 def slow_run(network, currents, settings, steps):
     """Return spikes {name: (T, N)}, raw V of all populations {name: (T, N)}, saturated entries.
 
     currents: {name: (*shape)} of one image. settings: {name: (theta, shift)}.
     """
     members = [p for p in network.populations if p.kind != "input"]
-    state, offset, quantised, saturated = {}, {}, [], dict.fromkeys([p.name for p in members], 0)
+    state, offset, saturated = {}, {}, dict.fromkeys([p.name for p in members], 0)
     for p in members:
         bias = np.broadcast_to(currents.get(p.name, p.bias), p.shape).ravel()
         v_init = np.broadcast_to(p.v_init, p.shape).ravel()
@@ -89,24 +144,13 @@ def slow_run(network, currents, settings, steps):
         offset[p.name] = np.array([d[0] for d in drives], np.int64)
         isyn = np.array([d[1] for d in drives], np.int64)
         state[p.name] = np.stack([isyn, np.zeros_like(isyn)])
-    for projection in network.projections:
-        if projection.source != "image":
-            theta, shift = settings[projection.target]
-            weights = matrix(projection.map).toarray().astype(np.float64)
-            q = (np.sign(weights) * np.rint(np.abs(weights) * theta * 2.0 ** (15 - shift))).astype(
-                int
-            )
-            quantised.append((projection, np.maximum(q, 0), np.maximum(-q, 0)))
+    quantised = quantise(network, settings)
     fired = {p.name: np.zeros((steps, p.size), bool) for p in members}
     potentials = {p.name: np.zeros((steps, p.size), np.int64) for p in members}
     for t in range(steps):
         for p in members:
             theta, shift = settings[p.name]
-            ring = np.zeros((2, p.size), np.int64)
-            for projection, exc, inh in quantised:
-                sent = t - projection.delay
-                if projection.target == p.name and sent >= 0:
-                    ring += np.stack([exc, inh]) @ fired[projection.source][sent]
+            ring = arriving(p, t, quantised, fired)
             if p.kind == "spiking" and t > 0:
                 ring[1] += fired[p.name][t - 1] * round(theta * 2 ** (15 - shift))
             saturated[p.name] += int((ring > 65535).sum())

@@ -97,7 +97,7 @@ def simulate_image(
     result = image_result(program, settings, spikes, begins, in_thresholds(program, readout, ones))
     to_itself = replace(result, events=result.events + len(spikes))
     clipped = {name: int(found.clipped.sum()) for name, found in drives.items()}
-    return ImageResult(to_itself, peaks, saturated, clipped, np.zeros(0, np.int64))
+    return ImageResult(to_itself, peaks, saturated, clipped, np.zeros((2, 0), np.int64))
 
 
 def place(program: Program, name: str, values: Int32, everything: Int32) -> None:

@@ -22,8 +22,8 @@ class ImageResult:
     """What one image left behind.
 
     peaks: (P, 2) by population and receptor, LSBs. saturated: (P,), entries of ring buffers.
-    clipped: neurons by driven population. overshoot: (N,) sums over spikes of V - v_thresh by
-    neuron, channels last, raw; empty where it is not measured.
+    clipped: neurons by driven population. overshoot: (2, N), where it is measured, by neuron,
+    channels last: sum of V - v_thresh over its spikes, raw, and their number.
     """
 
     result: _Result
