@@ -17,13 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert import pipeline, readout
-from spinn_convert.backends import board_arithmetic, reference
+from spinn_convert.backends import board_arithmetic, delta_arithmetic, reference
 from spinn_convert.backends.board_arithmetic import BoardRecording
-from spinn_convert.backends.board_plan import BoardPlan, make_plan, without_clamp
+from spinn_convert.backends.board_plan import BoardPlan, Peak, make_plan, without_clamp
 from spinn_convert.backends.board_precision import precision
+from spinn_convert.backends.delta_plan import make_delta_plan
 from spinn_convert.calibrate import run as run_ann
 from spinn_convert.data import load_dataset, normalised
 from spinn_convert.network import Network
+from spinn_convert.ops import Floats
 from spinn_convert.recording import Recording, Settings, Stimulus
 
 MODEL = Path(__file__).resolve().parent.parent / "examples" / "resnet18.onnx"
@@ -66,6 +68,25 @@ def print_accuracy(
             )
 
 
+def print_constant_reset(
+    network: Network,
+    some: Floats,
+    values: Floats,
+    settings: Settings,
+    peaks: Mapping[str, Peak],
+    labels: Classes,
+) -> None:
+    """Print the accuracy on IF_curr_delta, whose reset is to 0 or to a calibrated constant."""
+    overshoot = delta_arithmetic.measure_overshoot(network, some, settings, peaks)
+    for name, v_reset in (("0", None), ("the mean overshoot", overshoot)):
+        plan = make_delta_plan(network, peaks, v_reset)
+        found = delta_arithmetic.run(network, Stimulus(values), settings, plan=plan)
+        right = predictions(network, found, settings.steps, later=False) == labels
+        print(
+            f"IF_curr_delta, d = 1, reset to {name}: {right.mean():.1%} at {settings.steps} steps"
+        )
+
+
 def print_precision(plan: BoardPlan, board: BoardRecording) -> None:
     """Print one row per population."""
     print(
@@ -99,9 +120,9 @@ def main() -> None:
     logits = [out for (out,) in run_ann(model, values, ["logits"], settings.threads)]
     ann = np.concatenate(logits).argmax(1)
 
-    plan = make_plan(
-        network, board_arithmetic.measure_peaks(network, calibration[:PEAK_IMAGES], settings)
-    )
+    some = calibration[:PEAK_IMAGES]
+    peaks = board_arithmetic.measure_peaks(network, some, settings)
+    plan = make_plan(network, peaks)
     board = board_arithmetic.run(network, Stimulus(values), settings, plan=plan)
     references = {
         "d = 0": reference.run(without_clamp(network), Stimulus(values), settings),
@@ -109,6 +130,7 @@ def main() -> None:
     }
     print(f"{len(values)} images, ANN {(ann == labels).mean():.1%}")
     print_accuracy(network, board, references, ann, labels)
+    print_constant_reset(network, some, values, settings, peaks, labels)
     print_precision(plan, board)
     for name, recording in {"board": board, **references}.items():
         seconds = recording.timing["simulate"]
