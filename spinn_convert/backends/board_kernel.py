@@ -18,6 +18,8 @@ from spinn_convert.backends.kernel import _fire, _receive, _with_room
 from spinn_convert.backends.program import Int32, Int64
 
 LOW = 0xFFFF_FFFF
+Synapses = tuple[Int64, Int64, Int32, Int32, Int64]
+"""Packed weights and listed, posts, runs, rows: see `program.Program`."""
 receive: Any = _receive
 """Compiled a second time, for 64-bit integers."""
 BOARD_FIELDS = ("theta", "shift", "self_weight")
@@ -62,11 +64,7 @@ def simulate(
     board: Int64,
     i_offset: Int32,
     isyn_exc: Int32,
-    weights: Int64,
-    listed: Int64,
-    posts: Int32,
-    runs: Int32,
-    rows: Int64,
+    synapses: Synapses,
     limit: int,
     steps: int,
 ) -> tuple[Int32, Int64, Int32, Int64, Int64, bool]:
@@ -97,20 +95,7 @@ def simulate(
         begins[p, 0] = count
         for t in range(steps):
             ring[:] = 0
-            receive(
-                ring,
-                t,
-                target,
-                populations,
-                projections,
-                spikes,
-                begins,
-                weights,
-                listed,
-                posts,
-                runs,
-                rows,
-            )
+            receive(ring, t, target, populations, projections, spikes, begins, *synapses)
             if t > 0:
                 for i in range(begins[p, t - 1], begins[p, t]):
                     ring[spikes[i]] += self_weight

@@ -21,23 +21,20 @@ from spinn_convert.recording import Settings
 class BoardProgram:
     """The arrays of the kernel, channels last.
 
-    board: per population, the kernel's BOARD_FIELDS. weights, listed: those of `program`, packed.
-    i_offset, isyn_exc: per neuron, 0 where they depend on the image.
+    board: per population, the kernel's BOARD_FIELDS. synapses: of the kernel. i_offset, isyn_exc:
+    per neuron, 0 where they depend on the image.
     """
 
     plan: BoardPlan
     program: Program
     board: Int64
-    weights: Int64
-    listed: Int64
+    synapses: tuple[Int64, Int64, Int32, Int32, Int64]
     i_offset: Int32
     isyn_exc: Int32
 
 
 def compile_plan(plan: BoardPlan) -> BoardProgram:
     """Return the program of a plan."""
-    from spinn_convert.backends.board_kernel import packed
-
     program = compile_program(plan.integers)
     board = [(one(p.theta), p.shift, p.self_weight) for p in plan.populations]
     i_offset = np.zeros(int(program.populations[:, 1].sum()), np.int32)
@@ -50,11 +47,18 @@ def compile_plan(plan: BoardPlan) -> BoardProgram:
         plan,
         program,
         np.array(board, np.int64),
-        packed(program.weights // program.one),
-        packed(program.listed // program.one),
+        packed_synapses(program),
         i_offset,
         isyn_exc,
     )
+
+
+def packed_synapses(program: Program) -> tuple[Int64, Int64, Int32, Int32, Int64]:
+    """Return the kernel's Synapses of a program whose weights are LSBs."""
+    from spinn_convert.backends.board_kernel import packed
+
+    weights, listed = packed(program.weights // program.one), packed(program.listed // program.one)
+    return weights, listed, program.posts, program.runs, program.rows
 
 
 def one(theta: float) -> int:
@@ -82,11 +86,7 @@ def simulate_image(
         board.board,
         i_offset,
         isyn_exc,
-        board.weights,
-        board.listed,
-        program.posts,
-        program.runs,
-        program.rows,
+        board.synapses,
         limit,
         settings.steps,
     )

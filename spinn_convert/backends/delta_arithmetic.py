@@ -17,7 +17,13 @@ import numpy as np
 
 from spinn_convert.backends.board_arithmetic import PEAK_IMAGES, check, measure_peaks
 from spinn_convert.backends.board_plan import NEVER, RING_LIMIT, Peak
-from spinn_convert.backends.board_program import image_result, in_thresholds, one, place
+from spinn_convert.backends.board_program import (
+    image_result,
+    in_thresholds,
+    one,
+    packed_synapses,
+    place,
+)
 from spinn_convert.backends.board_session import ImageResult, present, recorded
 from spinn_convert.backends.delta_plan import DeltaPlan, currents, make_delta_plan
 from spinn_convert.backends.program import Int32, Int64, Program, compile_program
@@ -87,8 +93,7 @@ class _Arrays:
     """What the kernel needs beside the program; see `board_program.BoardProgram`."""
 
     board: Int64
-    weights: Int64
-    listed: Int64
+    synapses: tuple[Int64, Int64, Int32, Int32, Int64]
     v_init: Int32
     v_reset: Int32
     i_offset: Int32
@@ -106,16 +111,13 @@ def _present(
 
 
 def _arrays(plan: DeltaPlan, program: Program) -> _Arrays:
-    from spinn_convert.backends.board_kernel import packed
-
     v_init, v_reset, i_offset = np.zeros((3, int(program.populations[:, 1].sum())), np.int32)
     for population in plan.populations:
         place(program, population.name, population.v_init, v_init)
         place(program, population.name, population.v_reset, v_reset)
         place(program, population.name, population.i_offset, i_offset)
     board = np.array([(one(p.theta), p.shift) for p in plan.populations], np.int64)
-    weights, listed = packed(program.weights // program.one), packed(program.listed // program.one)
-    return _Arrays(board, weights, listed, v_init, v_reset, i_offset)
+    return _Arrays(board, packed_synapses(program), v_init, v_reset, i_offset)
 
 
 def _simulate(
@@ -138,11 +140,7 @@ def _simulate(
         arrays.v_init,
         arrays.v_reset,
         i_offset,
-        arrays.weights,
-        arrays.listed,
-        program.posts,
-        program.runs,
-        program.rows,
+        arrays.synapses,
         RING_LIMIT,
         subtract,
         settings.steps,

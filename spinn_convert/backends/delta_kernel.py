@@ -7,7 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from spinn_convert.backends.board_kernel import LOW, _saturated, receive
+from spinn_convert.backends.board_kernel import LOW, Synapses, _saturated, receive
 from spinn_convert.backends.delta_plan import DECAY, GAIN_BITS
 from spinn_convert.backends.kernel import _with_room
 from spinn_convert.backends.program import Int32, Int64
@@ -57,11 +57,7 @@ def simulate(
     v_init: Int32,
     v_reset: Int32,
     i_offset: Int32,
-    weights: Int64,
-    listed: Int64,
-    posts: Int32,
-    runs: Int32,
-    rows: Int64,
+    synapses: Synapses,
     limit: int,
     subtract: bool,
     steps: int,
@@ -86,20 +82,7 @@ def simulate(
         begins[p, : target[3] + 1] = count
         for t in range(target[3], steps):
             ring[:] = 0
-            receive(
-                ring,
-                t,
-                target,
-                populations,
-                projections,
-                spikes,
-                begins,
-                weights,
-                listed,
-                posts,
-                runs,
-                rows,
-            )
+            receive(ring, t, target, populations, projections, spikes, begins, *synapses)
             most_exc, most_inh, wrapped = _update(ring, v, i_offset[span], shift, limit)
             peaks[p, 0], peaks[p, 1] = max(peaks[p, 0], most_exc), max(peaks[p, 1], most_inh)
             any_wrapped |= wrapped != 0
