@@ -1,0 +1,83 @@
+"""Presenting images to a simulator of one image, several at a time; collecting what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spinn_convert.backends.program import Int64, Program
+from spinn_convert.backends.reference import _readouts, _Result, _spikes
+from spinn_convert.network import Network
+from spinn_convert.ops import Floats
+from spinn_convert.rate import CHUNK, input_currents
+from spinn_convert.recording import Progress, Settings, Stimulus
+
+
+@dataclass(frozen=True, eq=False)
+class ImageResult:
+    """What one image left behind.
+
+    peaks: (P, 2) by population and receptor, LSBs. saturated: (P,), entries of ring buffers.
+    clipped: neurons by driven population. overshoot: (2, N), where it is measured, by neuron,
+    channels last: sum of V - v_thresh over its spikes, raw, and their number.
+    """
+
+    result: _Result
+    peaks: Int64
+    saturated: Int64
+    clipped: Mapping[str, int]
+    overshoot: Int64
+
+
+Simulate = Callable[[Mapping[str, Floats]], ImageResult]
+"""Simulates one image, given the currents of `rate.input_currents` for it."""
+
+
+def present(
+    network: Network, stimulus: Stimulus, settings: Settings, progress: Progress, simulate: Simulate
+) -> list[ImageResult]:
+    """Return the results in the order of the images."""
+    images = []
+    for image in _in_order(network, stimulus, settings.threads, simulate):
+        images.append(image)
+        progress(len(images), len(stimulus.values))
+    return images
+
+
+def _in_order(
+    network: Network, stimulus: Stimulus, threads: int, simulate: Simulate
+) -> Iterator[ImageResult]:
+    pool = ThreadPoolExecutor(threads)
+    running: list[Future[ImageResult]] = []
+    try:
+        for start in range(0, len(stimulus.values), CHUNK):
+            values = stimulus.values[start : start + CHUNK]
+            currents = input_currents(network, values)
+            ahead = [
+                pool.submit(simulate, {name: current[i] for name, current in currents.items()})
+                for i in range(len(values))
+            ]
+            yield from (future.result() for future in running)
+            running = ahead
+        yield from (future.result() for future in running)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def recorded(
+    network: Network, program: Program, settings: Settings, images: Sequence[ImageResult]
+) -> dict[str, Any]:
+    """Return the fields of a Recording that hold results, by their names."""
+    results, names = [image.result for image in images], program.names
+    counts = np.array([result.counts for result in results], np.int64)
+    return {
+        "settings": settings,
+        "spike_counts": {p.name: counts[:, names.index(p.name)] for p in network.spiking},
+        "synaptic_events": np.array([result.events for result in results], np.int64),
+        "readout": _readouts(network, results),
+        "spikes": {name: _spikes(name, results) for name in settings.record},
+    }

@@ -1,0 +1,155 @@
+"""Reset to a calibrated constant, in the board's integers: IF_curr_delta as the binary executes it.
+
+Per tick and neuron, raw s16.15, after sPyNNaker 7.4.1:
+
+    a = ((ring_exc << shift) - (ring_inh << shift) + i_offset) * tau_m / cm
+    if refract_timer <= 0: V = a - exp_TC * (a - V);  else refract_timer -= 1
+    spike if V >= v_thresh, then V = v_reset
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spinn_convert.backends.board_arithmetic import PEAK_IMAGES, check, measure_peaks
+from spinn_convert.backends.board_plan import NEVER, RING_LIMIT, Peak
+from spinn_convert.backends.board_program import (
+    image_result,
+    in_thresholds,
+    one,
+    packed_synapses,
+    place,
+)
+from spinn_convert.backends.board_session import ImageResult, present, recorded
+from spinn_convert.backends.delta_plan import DeltaPlan, currents, make_delta_plan
+from spinn_convert.backends.program import Int32, Int64, Program, compile_program
+from spinn_convert.errors import BackendError, Problem
+from spinn_convert.network import Network
+from spinn_convert.ops import Floats
+from spinn_convert.recording import Progress, Recording, Settings, Stimulus, silent
+
+__all__ = ["check", "measure_overshoot", "run"]
+
+NAME = "spinnaker arithmetic, reset to a constant"
+DEFAULT_IMAGES = None
+
+
+def measure_overshoot(
+    network: Network, values: Floats, settings: Settings, peaks: Mapping[str, Peak]
+) -> dict[str, Floats]:
+    """Return v_reset (C,) of each spiking population in thresholds, from images (B, *input shape).
+
+    Mean of V - threshold over all spikes of a channel while neurons reset by subtraction, at most
+    one threshold each; the population's mean where a channel never fires. Not to be iterated:
+    measured again with a reset to these values, it would come out worse.
+    """
+    plan = make_delta_plan(network, peaks)
+    plain = replace(settings, record=())
+    program, images = _present(plan, Stimulus(values), plain, silent, subtract=True)
+    total = np.sum([image.overshoot for image in images], axis=0)
+    found = {}
+    for index, population in enumerate(plan.populations):
+        if population.kind == "spiking":
+            offset, size, channels = program.populations[index, [0, 1, 6]]
+            sums, spikes = total[:, offset : offset + size].reshape(2, -1, channels).sum(1)
+            scale = one(population.theta)
+            everywhere = sums.sum() / max(spikes.sum(), 1)
+            mean = np.where(spikes > 0, sums / np.maximum(spikes, 1), everywhere)
+            found[population.name] = np.asarray(mean / scale, np.float32)
+    return found
+
+
+def run(
+    network: Network,
+    stimulus: Stimulus,
+    settings: Settings,
+    progress: Progress = silent,
+    plan: DeltaPlan | None = None,
+) -> Recording:
+    """Simulate all images as IF_curr_delta would.
+
+    plan: of `make_delta_plan`; without it, it is made from the first PEAK_IMAGES images.
+    Raises BackendError when the network has no plan, or its numbers leave their range.
+    """
+    problems = check(network, settings)
+    if problems:
+        raise BackendError(problems)
+    if plan is None:
+        some = stimulus.values[:PEAK_IMAGES]
+        peaks = measure_peaks(network, some, settings)
+        plan = make_delta_plan(network, peaks, measure_overshoot(network, some, settings, peaks))
+    started = time.perf_counter()
+    program, images = _present(plan, stimulus, settings, progress, subtract=False)
+    fields = recorded(network, program, settings, images)
+    return Recording(backend=NAME, **fields, timing={"simulate": time.perf_counter() - started})
+
+
+@dataclass(frozen=True, eq=False)
+class _Arrays:
+    """What the kernel needs beside the program; see `board_program.BoardProgram`."""
+
+    board: Int64
+    synapses: tuple[Int64, Int64, Int32, Int32, Int64]
+    v_init: Int32
+    v_reset: Int32
+    i_offset: Int32
+
+
+def _present(
+    plan: DeltaPlan, stimulus: Stimulus, settings: Settings, progress: Progress, subtract: bool
+) -> tuple[Program, list[ImageResult]]:
+    def simulate(found: Mapping[str, Floats]) -> ImageResult:
+        return _simulate(plan, program, arrays, found, settings, subtract)
+
+    program = compile_program(plan.integers)
+    arrays = _arrays(plan, program)
+    return program, present(plan.network, stimulus, settings, progress, simulate)
+
+
+def _arrays(plan: DeltaPlan, program: Program) -> _Arrays:
+    v_init, v_reset, i_offset = np.zeros((3, int(program.populations[:, 1].sum())), np.int32)
+    for population in plan.populations:
+        place(program, population.name, population.v_init, v_init)
+        place(program, population.name, population.v_reset, v_reset)
+        place(program, population.name, population.i_offset, i_offset)
+    board = np.array([(one(p.theta), p.shift) for p in plan.populations], np.int64)
+    return _Arrays(board, packed_synapses(program), v_init, v_reset, i_offset)
+
+
+def _simulate(
+    plan: DeltaPlan,
+    program: Program,
+    arrays: _Arrays,
+    per_step: Mapping[str, Floats],
+    settings: Settings,
+    subtract: bool,
+) -> ImageResult:
+    from spinn_convert.backends.delta_kernel import simulate
+
+    i_offset = arrays.i_offset.copy()
+    for name, current in per_step.items():
+        place(program, name, currents(plan, name, current), i_offset)
+    spikes, begins, readout, overshoot, peaks, saturated, wrapped = simulate(
+        program.populations,
+        program.projections,
+        arrays.board,
+        arrays.v_init,
+        arrays.v_reset,
+        i_offset,
+        arrays.synapses,
+        RING_LIMIT,
+        subtract,
+        settings.steps,
+    )
+    if wrapped or readout.max(initial=0) >= one(NEVER):
+        what = "an input or potential left the range of the board's numbers"
+        raise BackendError([Problem(NAME, what, "plan with peaks of more images")])
+    ones = [one(p.theta) for p in plan.populations if p.kind == "readout"]
+    result = image_result(program, settings, spikes, begins, in_thresholds(program, readout, ones))
+    neurons = np.repeat(program.populations[:, 0], begins[:, -1] - begins[:, 0]) + spikes
+    fired = np.bincount(neurons, minlength=len(overshoot))
+    return ImageResult(result, peaks, saturated, {}, np.stack([overshoot, fired]))
