@@ -48,7 +48,6 @@ class Processor:
         self._arm = unicorn.arm_const
         self._error = unicorn.UcError
         self._interrupts = interrupts
-        self._stopped = False
         self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
         self._uc.ctl_set_cpu_model(self._arm.UC_CPU_ARM_946)
         for block in memory.blocks:
@@ -73,50 +72,49 @@ class Processor:
         Raises BackendError when the code does what the processor cannot, or never sleeps.
         """
         for _ in range(_MAX_SLICES):
-            self._run_slice()
-            if mode := self._deliverable():
-                self._interrupt(mode)
-            elif not (self._stopped or self._interrupts.pending()):
+            status = self._uc.reg_read(self._arm.UC_ARM_REG_CPSR)
+            counter = self._uc.reg_read(self._arm.UC_ARM_REG_PC)
+            if mode := self._deliverable(status):
+                counter = self._interrupt(mode, status, counter)
+            self._emulate(counter | (1 if status & _THUMB else 0))
+            if not self._interrupts.pending():
                 return  # a pending interrupt wakes a sleeping processor even if it is masked
         raise BackendError([Problem(self._name, "does not come to rest")])
 
-    def _run_slice(self) -> None:
-        status = self._uc.reg_read(self._arm.UC_ARM_REG_CPSR)
-        counter = self._uc.reg_read(self._arm.UC_ARM_REG_PC)
-        self._stopped = False
+    def _emulate(self, address: int) -> None:
         try:
-            self._uc.emu_start(counter | (1 if status & _THUMB else 0), _NEVER)
+            self._uc.emu_start(address, _NEVER)
         except self._error as error:
             counter = self._uc.reg_read(self._arm.UC_ARM_REG_PC)
             raise BackendError([Problem(self._name, f"{error} at {counter:#x}")]) from error
 
-    def _deliverable(self) -> int:
+    def _deliverable(self, status: int) -> int:
         """Return the mode of the interrupt to take now, or 0."""
-        if not self._interrupts.pending():
-            return 0
-        status = self._uc.reg_read(self._arm.UC_ARM_REG_CPSR)
-        if self._interrupts.pending_fast() and not status & _NO_FAST:
+        if not status & _NO_FAST and self._interrupts.pending_fast():
             return _FAST_MODE
-        if self._interrupts.pending_normal() and not status & _NO_NORMAL:
+        if not status & _NO_NORMAL and self._interrupts.pending_normal():
             return _NORMAL_MODE
         return 0
 
-    def _after_unmasking(self, *_: Any) -> None:
-        if self._deliverable():
-            self._stopped = True
-            self._uc.emu_stop()
+    def _after_unmasking(self, uc: Any, address: int, *_: Any) -> None:
+        """Take an interrupt in the middle of running, in front of the instruction at an address."""
+        if self._interrupts.pending():
+            status = uc.reg_read(self._arm.UC_ARM_REG_CPSR)
+            if mode := self._deliverable(status):
+                self._interrupt(mode, status, address)
 
-    def _interrupt(self, mode: int) -> None:
-        """Enter an exception as the ARM does: save status and address, mask, jump to the vector."""
-        uc, arm = self._uc, self._arm
-        status, counter = uc.reg_read(arm.UC_ARM_REG_CPSR), uc.reg_read(arm.UC_ARM_REG_PC)
+    def _interrupt(self, mode: int, status: int, counter: int) -> int:
+        """Enter an exception as the ARM does: save status and address, mask, go to the vector."""
         if status & _THUMB:
             raise BackendError([Problem(self._name, "an interrupt in Thumb code")])
         masked = _NO_NORMAL | (_NO_FAST if mode == _FAST_MODE else 0)
-        uc.reg_write(arm.UC_ARM_REG_CPSR, status & ~_MODE | masked | mode)
-        uc.reg_write(arm.UC_ARM_REG_SPSR, status)
-        uc.reg_write(arm.UC_ARM_REG_LR, counter + 4)
-        uc.reg_write(arm.UC_ARM_REG_PC, _FAST_VECTOR if mode == _FAST_MODE else _NORMAL_VECTOR)
+        vector = _FAST_VECTOR if mode == _FAST_MODE else _NORMAL_VECTOR
+        write, arm = self._uc.reg_write, self._arm
+        write(arm.UC_ARM_REG_CPSR, status & ~_MODE | masked | mode)
+        write(arm.UC_ARM_REG_SPSR, status)
+        write(arm.UC_ARM_REG_LR, counter + 4)
+        write(arm.UC_ARM_REG_PC, vector)
+        return vector
 
 
 def _reader(device: Device) -> Any:
@@ -130,7 +128,13 @@ def _writer(device: Device) -> Any:
 def _unmasking(memory: Memory) -> list[int]:
     """Return the addresses behind each instruction that may unmask interrupts: MSR CPSR, Rm.
 
-    There, and where the processor sleeps, is where pending interrupts are looked for.
+    There, and where the processor sleeps, is where pending interrupts are looked for. An MSR right
+    behind an ORR of its register with a mask bit only masks.
     """
     code = struct.unpack(f"<{ITCM_BYTES // 4}I", memory.read(ITCM, ITCM_BYTES))
-    return [ITCM + 4 * (i + 1) for i, word in enumerate(code) if word & 0xFFF0_F000 == 0xE120_F000]
+    return [
+        ITCM + 4 * i
+        for i, (before, word) in enumerate(zip(code, code[1:]), start=2)
+        if word & 0xFFF0_FFF0 == 0xE120_F000
+        and not (before & 0xFFF0_0F3F == 0xE380_0000 and before >> 12 & 0xF == word & 0xF)
+    ]
