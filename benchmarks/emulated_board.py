@@ -29,7 +29,7 @@ from spinn_convert.linear import LinearMap, synapses
 from spinn_convert.ops import Conv
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
-from spinnaker_rig import DECAY, ONE, SHIFT, Net, integrate, mapped, names, set_image  # noqa: E402
+from spinnaker_rig import DECAY, ONE, SHIFT, Net, integrate, mapped, names, set_image
 
 STEPS, IMAGES, PER_CORE, THRESHOLD = 32, 3, 256, 0.5
 SHAPES = (8, 14, 14), (8, 14, 14), (8, 14, 14), (16, 7, 7), (16, 7, 7)
@@ -56,12 +56,19 @@ def residual_network(rng: np.random.Generator) -> Net:
     unit = 2.0 ** (SHIFT - 15)
     for i, shape in enumerate(SHAPES):
         size = int(np.prod(shape))
-        current, excitation = drive(rng.uniform(-0.05, 0.15, size), i)
+        current, excitation = drive(rng.uniform(-0.1, 0.1, size), i)
         net.current.append(current)
         net.excitation.append(excitation)
         every = np.arange(size)
         net.connect(i, i, every, every, np.full(size, -round(THRESHOLD / unit)), 1)
-    for source, target, kernel in ((0, 1, 3), (1, 2, 3), (0, 2, 1), (2, 3, 3), (3, 4, 3), (2, 4, 1)):
+    for source, target, kernel in (
+        (0, 1, 3),
+        (1, 2, 3),
+        (0, 2, 1),
+        (2, 3, 3),
+        (3, 4, 3),
+        (2, 4, 1),
+    ):
         channels, out = SHAPES[source][0], SHAPES[target][0]
         stride = SHAPES[source][1] // SHAPES[target][1]
         fan_in = channels * kernel**2
@@ -103,7 +110,7 @@ def main() -> None:
     """Run the benchmark; fails when anything differs."""
     rng = np.random.default_rng(0)
     net = residual_network(rng)
-    stems = [drive(rng.uniform(-0.2, 0.8, len(net.current[0])), 0) for _ in range(IMAGES)]
+    stems = [drive(rng.uniform(-0.4, 0.4, len(net.current[0])), 0) for _ in range(IMAGES)]
     nets, images = [], []
     with tempfile.TemporaryDirectory() as directory, fast_rows():
         net.current[0], net.excitation[0] = stems[0]
@@ -116,6 +123,7 @@ def main() -> None:
                 sim.reset()
                 set_image(pops[:1], [current], [excitation])
                 images.append(after_reset(images[0]))
+                sim.run(STEPS)
                 currents, initial = [current, *net.current[1:]], [excitation, *net.excitation[1:]]
                 nets.append(Net(currents, initial, net.hold, net.threshold, net.links))
     synapse_count = sum(len(link[2]) for link in net.links)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,6 +23,7 @@ CELL = {
     "tau_syn_I": 31507.4,
 }
 PEAK_WEIGHTS = [3.9, 3.9]
+RING = 32  # steps; delays are shorter
 SHIFT = 2  # of the ring buffers, which follows: a weight's unit is 2^(SHIFT - 15)
 
 
@@ -54,7 +56,7 @@ def integrate(net, steps):
     a spike resets V alone. What was sent at t with delay d arrives before the update of t + d.
     """
     sizes = [len(current) for current in net.current]
-    ring = np.zeros((16, 2, sum(sizes)), np.int64)
+    ring = np.zeros((RING, 2, sum(sizes)), np.int64)
     start = np.cumsum([0, *sizes])
     excitation = np.concatenate(net.excitation).astype(np.int64)
     inhibition, v = np.zeros_like(excitation), np.zeros_like(excitation)
@@ -62,8 +64,8 @@ def integrate(net, steps):
     hold = np.repeat(net.hold, sizes)
     spikes, potentials = [], []
     for step in range(steps):
-        arriving = np.minimum(ring[step % 16], 65535) << SHIFT
-        ring[step % 16] = 0
+        arriving = np.minimum(ring[step % RING], 65535) << SHIFT
+        ring[step % RING] = 0
         excitation += (arriving[0] * INPUT_SCALE) >> 32
         inhibition += (arriving[1] * INPUT_SCALE) >> 32
         potentials.append(v.copy())
@@ -75,14 +77,14 @@ def integrate(net, steps):
         for source, target, pre, post, weight, sign, delay in net.links:
             active = fired[start[source] + pre]
             where = start[target] + post[active]
-            np.add.at(ring[(step + delay) % 16, int(sign < 0)], where, weight[active])
+            np.add.at(ring[(step + delay) % RING, int(sign < 0)], where, weight[active])
     fired, potentials = np.array(spikes), np.array(potentials) / ONE
-    parts = [slice(a, b) for a, b in zip(start, start[1:])]
+    parts = [slice(a, b) for a, b in pairwise(start)]
     return [np.argwhere(fired[:, part]) for part in parts], [potentials[:, p] for p in parts]
 
 
-def random_net(rng, sizes, threshold=0.5):
-    """Every population feeds itself (the subtraction), the next and the one after that."""
+def random_net(rng, sizes, threshold=0.5, far=2):
+    """Every population feeds itself (the subtraction), the next, and after `far` steps one more."""
     net = Net([], [], list(range(len(sizes))), round(threshold * ONE))
     unit = 2 ** (SHIFT - 15)
     for size in sizes:
@@ -91,7 +93,7 @@ def random_net(rng, sizes, threshold=0.5):
     for i, size in enumerate(sizes):
         every = np.arange(size)
         net.connect(i, i, every, every, np.full(size, -round(threshold / unit)), 1)
-        for j, delay in ((i + 1, 1), (i + 2, 2)):
+        for j, delay in ((i + 1, 1), (i + 2, far)):
             if j < len(sizes):
                 pre, post = np.nonzero(rng.random((size, sizes[j])) < 0.15)
                 weight = np.rint(rng.normal(0.01, 0.05, len(pre)) / unit).astype(int)

@@ -109,8 +109,9 @@ def _words(connections: NDArray[np.void], id_bits: int, type_bits: int) -> Words
     weight = np.rint(np.abs(connections["weight"])).astype(np.uint32) & 0xFFFF
     delay = connections["delay"].astype(np.uint32)
     kind = connections["synapse_type"].astype(np.uint32)
-    target = (connections["target"] & ((1 << id_bits) - 1)).astype(np.uint32)
-    return weight << 16 | delay << (id_bits + type_bits) | kind << id_bits | target
+    target = connections["target"] & ((1 << id_bits) - 1)
+    word = weight << 16 | delay << (id_bits + type_bits) | kind << id_bits | target
+    return np.asarray(word, np.uint32)
 
 
 def _rows(
@@ -122,10 +123,12 @@ def _rows(
 ) -> Words:
     """Return rows of header and words, padded to one length, one after another.
 
-    Synapses keep their order within a row; those beyond max_synapses are dropped, as in stock.
+    Synapses keep their order within a row. As in stock, those beyond max_synapses are dropped, and
+    those of rows that do not exist, as happens to delays that need an extension.
     """
     rows = np.asarray(row_indices, np.int64)
     order = np.argsort(rows, kind="stable")
+    order = order[rows[order] < n_rows]
     rows = rows[order]
     counts = np.bincount(rows, minlength=n_rows)
     columns = np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]

@@ -6,7 +6,9 @@ It looks for its configuration in $HOME and in the XDG directories, and refuses 
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +51,14 @@ def spinnaker_home(directory: Path, config: Config = VIRTUAL_BOARD) -> Iterator[
                 os.environ.pop(name)
             else:
                 os.environ[name] = value
+        _forget_exit_report()
+
+
+def _forget_exit_report() -> None:
+    """Keep sPyNNaker from writing to its reports when Python ends: they may be deleted by then."""
+    module = sys.modules.get("spinn_utilities.data.utils_data_writer")
+    if module is not None:
+        atexit.unregister(module.UtilsDataWriter.write_errored_file)
 
 
 def _as_text(config: Config) -> str:

@@ -11,6 +11,6 @@ The ARM instructions of the shipped .aplx files run in the PyPI package `unicorn
 the hardware around them and what the boot software leaves in memory. Nothing here knows a neuron.
 
 Differs from hardware: cores and links are infinitely fast, so nothing is late, dropped or waits;
-the on-chip data generators are not run (what only they can write is refused); cores of one chip
-do not share their SDRAM; no host traffic, no energy, no timing.
+the on-chip data generators are not run, the host writes their part; cores of one chip do not
+share their SDRAM, so split and delay-extension cores are refused; no host traffic, no energy.
 """

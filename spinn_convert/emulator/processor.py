@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from spinn_convert.emulator.devices import Device, InterruptController
@@ -134,7 +135,7 @@ def _unmasking(memory: Memory) -> list[int]:
     code = struct.unpack(f"<{ITCM_BYTES // 4}I", memory.read(ITCM, ITCM_BYTES))
     return [
         ITCM + 4 * i
-        for i, (before, word) in enumerate(zip(code, code[1:]), start=2)
+        for i, (before, word) in enumerate(pairwise(code), start=2)
         if word & 0xFFF0_FFF0 == 0xE120_F000
         and not (before & 0xFFF0_0F3F == 0xE380_0000 and before >> 12 & 0xF == word & 0xF)
     ]

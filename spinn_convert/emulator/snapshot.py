@@ -2,8 +2,8 @@
 
 Import it only with sPyNNaker installed. `snapshot` reads sPyNNaker's own database of data regions.
 What sPyNNaker rewrites at a reset (parameters, state, what to record) it lets sPyNNaker write once
-more, by the host: neither the on-chip generator nor a trick to avoid it is needed, and
-`after_reset` holds exactly what a board would be sent.
+more, by the host: the on-chip generator of parameters is not needed, and `after_reset` holds
+exactly what a board would be sent. Synapses are always the host's work on a virtual board.
 """
 
 from __future__ import annotations
@@ -59,9 +59,6 @@ def snapshot(steps: int) -> BoardImage:
         raise BackendError(problems)
     with DsSqlliteDatabase() as database:
         cores = tuple(_core(p, database, steps) for p in placements)
-    problems = [problem for core in cores for problem in _ungenerated(core)]
-    if problems:
-        raise BackendError(problems)
     vertices = {p.vertex.app_vertex for p in placements}
     return BoardImage(
         steps=steps,
@@ -108,7 +105,7 @@ def _unsupported(placement: Placement) -> Iterator[Problem]:
     vertex = placement.vertex
     if type(vertex) is not combined.PopulationMachineVertex:
         what = f"the emulated board does not run cores of kind {type(vertex).__name__}"
-        fix = "use populations of neurons, delays up to 16 steps, neurons and synapses on one core"
+        fix = "use populations of neurons, without delay extensions, on combined cores"
         yield Problem(str(vertex.label), what, fix)
         return
     step_ms = SpynnakerDataView.get_simulation_time_step_ms()
@@ -189,17 +186,6 @@ def _binary(name: str) -> Path:
         return Path(SpynnakerDataView.get_executable_path(name))
     except KeyError as error:
         raise BackendError([Problem(name, "sPyNNaker has no such binary")]) from error
-
-
-def _ungenerated(core: CoreImage) -> Iterator[Problem]:
-    """Name synapses that only the on-chip generator could write: word 4 of its region counts them.
-
-    Source: spynnaker/pyNN/models/neuron/synaptic_matrices.py, __write_synapse_expander_data_spec.
-    """
-    builder = core.regions.get(Region.CONNECTOR_BUILDER, RegionImage(0))
-    if any(builder.content[16:20]):
-        fix = "connect with FromListConnector, which the host expands"
-        yield Problem(str(core), "its synapses are generated on the chip", fix)
 
 
 def _tables() -> Iterator[tuple[Chip, RoutingTable]]:
