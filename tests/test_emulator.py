@@ -99,6 +99,21 @@ def test_images_on_one_mapping_over_several_chips(tmp_path):
     assert_same(board.run(STEPS), first)
 
 
+def test_images_are_taken_at_the_right_moment_only(tmp_path):
+    net = random_net(np.random.default_rng(4), [5])
+    with mapped(tmp_path, net, STEPS) as (sim, populations):
+        image = snapshot(STEPS)
+        with pytest.raises(BackendError, match="was not reset"):
+            after_reset(image)
+        sim.reset()
+        with pytest.raises(BackendError, match="nothing is mapped"):
+            snapshot(STEPS)
+        after_reset(image)
+        sim.Projection(*populations, *populations, sim.OneToOneConnector())
+        with pytest.raises(BackendError, match="more than parameters"):
+            after_reset(image)
+
+
 def test_reset_within_a_cycle_of_colours_is_refused(one_core, tmp_path):
     net, image = one_core
     board = Board(image)
@@ -144,7 +159,7 @@ def test_a_core_that_stops_says_why(one_core):
     image = one_core[1]
     (core,) = image.cores
     empty = {**core.regions, Region.NEURON_RECORDING: RegionImage(8, b"\xff" * 8)}
-    with pytest.raises(BackendError, match="p0 on core"):
+    with pytest.raises(BackendError, match=r"p0 on core .*run-time error(.|\n)*Data spec number"):
         Board(replace(image, cores=(replace(core, regions=empty),))).run(1)
 
 

@@ -53,6 +53,8 @@ def snapshot(steps: int) -> BoardImage:
 
     Raises BackendError when the mapping holds what the emulated board cannot run.
     """
+    if not SpynnakerDataView.is_ran_last():
+        raise BackendError([Problem("sPyNNaker", "nothing is mapped", "take a snapshot after run")])
     placements = [p for p in SpynnakerDataView.iterate_placemements() if not _is_system(p)]
     problems = [problem for p in placements for problem in _unsupported(p)]
     if problems:
@@ -75,10 +77,10 @@ def after_reset(image: BoardImage) -> BoardImage:
 
     Raises BackendError when more has changed, so that sPyNNaker would map the network again.
     """
-    changed = (
-        SpynnakerDataView.get_requires_mapping() or SpynnakerDataView.get_requires_data_generation()
-    )
-    if changed:
+    view = SpynnakerDataView
+    if not view.is_soft_reset():
+        raise BackendError([Problem("sPyNNaker", "was not reset", "call reset, set and then this")])
+    if view.get_requires_mapping() or view.get_requires_data_generation():
         what = "more than parameters has changed since the last snapshot"
         raise BackendError([Problem("sPyNNaker", what, "run, and take a snapshot")])
     placements = {(p.x, p.y, p.p): p for p in SpynnakerDataView.iterate_placemements()}
