@@ -1,0 +1,141 @@
+"""The emulated ARM: an ARM946 of `unicorn` for SpiNNaker's ARM968, with memories and devices."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from spinn_convert.emulator.devices import Device, InterruptController
+from spinn_convert.emulator.memory import ITCM, ITCM_BYTES, PAGE, Memory
+from spinn_convert.errors import BackendError, Problem
+
+_THUMB, _NO_FAST, _NO_NORMAL, _MODE = 0x20, 0x40, 0x80, 0x1F
+"""Bits of the status register."""
+_FAST_MODE, _NORMAL_MODE = 0x11, 0x12
+_FAST_VECTOR, _NORMAL_VECTOR = 0x1C, 0x18
+_NEVER = 0xFFFF_FFF0
+_MAX_SLICES = 1_000_000
+"""Interrupts and stops until a core counts as hung."""
+
+
+def _unicorn() -> Any:
+    """Import unicorn; raises BackendError when it is not installed."""
+    try:
+        import unicorn
+        import unicorn.arm_const
+    except ImportError as error:
+        fix = "pip install 'spinn-convert[emulator]'"
+        raise BackendError([Problem("emulated board", "unicorn is not installed", fix)]) from error
+    return unicorn
+
+
+class Processor:
+    """Runs until it waits for an interrupt; interrupts come from one controller.
+
+    name: what errors call it. devices: by base address, one page of registers each.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        memory: Memory,
+        devices: Mapping[int, Device],
+        interrupts: InterruptController,
+    ) -> None:
+        unicorn = _unicorn()
+        self._name = name
+        self._arm = unicorn.arm_const
+        self._error = unicorn.UcError
+        self._interrupts = interrupts
+        self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
+        self._uc.ctl_set_cpu_model(self._arm.UC_CPU_ARM_946)
+        for block in memory.blocks:
+            for base in block.bases:
+                self._uc.mem_map_ptr(base, block.size, unicorn.UC_PROT_ALL, block.pointer())
+        for base, device in devices.items():
+            self._uc.mmio_map(base, PAGE, _reader(device), None, _writer(device), None)
+        for address in _unmasking(memory):
+            self._uc.hook_add(
+                unicorn.UC_HOOK_CODE, self._after_unmasking, begin=address, end=address
+            )
+
+    def start(self, address: int, argument: int) -> None:
+        """Begin at an address with one argument and run until idle."""
+        self._uc.reg_write(self._arm.UC_ARM_REG_R0, argument)
+        self._uc.reg_write(self._arm.UC_ARM_REG_PC, address)
+        self.run_until_idle()
+
+    def run_until_idle(self) -> None:
+        """Run and take interrupts until the processor sleeps with none pending.
+
+        Raises BackendError when the code does what the processor cannot, or never sleeps.
+        """
+        for _ in range(_MAX_SLICES):
+            status = self._uc.reg_read(self._arm.UC_ARM_REG_CPSR)
+            counter = self._uc.reg_read(self._arm.UC_ARM_REG_PC)
+            if mode := self._deliverable(status):
+                counter = self._interrupt(mode, status, counter)
+            self._emulate(counter | (1 if status & _THUMB else 0))
+            if not self._interrupts.pending():
+                return  # a pending interrupt wakes a sleeping processor even if it is masked
+        raise BackendError([Problem(self._name, "does not come to rest")])
+
+    def _emulate(self, address: int) -> None:
+        try:
+            self._uc.emu_start(address, _NEVER)
+        except self._error as error:
+            counter = self._uc.reg_read(self._arm.UC_ARM_REG_PC)
+            raise BackendError([Problem(self._name, f"{error} at {counter:#x}")]) from error
+
+    def _deliverable(self, status: int) -> int:
+        """Return the mode of the interrupt to take now, or 0."""
+        if not status & _NO_FAST and self._interrupts.pending_fast():
+            return _FAST_MODE
+        if not status & _NO_NORMAL and self._interrupts.pending_normal():
+            return _NORMAL_MODE
+        return 0
+
+    def _after_unmasking(self, uc: Any, address: int, *_: Any) -> None:
+        """Take an interrupt in the middle of running, in front of the instruction at an address."""
+        if self._interrupts.pending():
+            status = uc.reg_read(self._arm.UC_ARM_REG_CPSR)
+            if mode := self._deliverable(status):
+                self._interrupt(mode, status, address)
+
+    def _interrupt(self, mode: int, status: int, counter: int) -> int:
+        """Enter an exception as the ARM does: save status and address, mask, go to the vector."""
+        if status & _THUMB:
+            raise BackendError([Problem(self._name, "an interrupt in Thumb code")])
+        masked = _NO_NORMAL | (_NO_FAST if mode == _FAST_MODE else 0)
+        vector = _FAST_VECTOR if mode == _FAST_MODE else _NORMAL_VECTOR
+        write, arm = self._uc.reg_write, self._arm
+        write(arm.UC_ARM_REG_CPSR, status & ~_MODE | masked | mode)
+        write(arm.UC_ARM_REG_SPSR, status)
+        write(arm.UC_ARM_REG_LR, counter + 4)
+        write(arm.UC_ARM_REG_PC, vector)
+        return vector
+
+
+def _reader(device: Device) -> Any:
+    return lambda uc, offset, size, data: device.read(offset)
+
+
+def _writer(device: Device) -> Any:
+    return lambda uc, offset, size, value, data: device.write(offset, value)
+
+
+def _unmasking(memory: Memory) -> list[int]:
+    """Return the addresses behind each instruction that may unmask interrupts: MSR CPSR, Rm.
+
+    There, and where the processor sleeps, is where pending interrupts are looked for. An MSR right
+    behind an ORR of its register with a mask bit only masks.
+    """
+    code = struct.unpack(f"<{ITCM_BYTES // 4}I", memory.read(ITCM, ITCM_BYTES))
+    return [
+        ITCM + 4 * i
+        for i, (before, word) in enumerate(pairwise(code), start=2)
+        if word & 0xFFF0_FFF0 == 0xE120_F000
+        and not (before & 0xFFF0_0F3F == 0xE380_0000 and before >> 12 & 0xF == word & 0xF)
+    ]
