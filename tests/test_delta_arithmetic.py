@@ -7,8 +7,8 @@ from board_oracle import residual_network, slow_delta_run
 from spinn_convert.backends import board_arithmetic, delta_arithmetic
 from spinn_convert.backends.board_plan import Peak
 from spinn_convert.backends.delta_plan import make_delta_plan
-from spinn_convert.calibrate import run as run_ann
 from spinn_convert.errors import BackendError
+from spinn_convert.host import tensors as run_ann
 from spinn_convert.rate import input_currents
 from spinn_convert.recording import Settings, Stimulus
 
