@@ -22,9 +22,13 @@ WEIGHTED = {
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """Nodes before the core, in it, and not needed for it; `entry` is the tensor it starts from."""
+    """Nodes before the core, in it, and not needed for it; `entry` is the tensor it starts from.
+
+    constants: tensors that nodes compute from no input, and that other nodes read.
+    """
 
     entry: str
+    constants: tuple[str, ...]
     before: tuple[onnx.NodeProto, ...]
     core: tuple[onnx.NodeProto, ...]
     after: tuple[onnx.NodeProto, ...]
@@ -59,10 +63,14 @@ def cut(graph: onnx.GraphProto, source: str) -> Cut | None:
     entry = _dominator(needed, source, dynamic, edge)
     before = ancestors(nodes, [entry])
     made = {name for node in before for name in node.output}
-    core = [node for node in needed if made.isdisjoint(node.output)]
-    inside = made | {name for node in core for name in node.output}
-    after = [node for node in nodes if inside.isdisjoint(node.output)]
-    return Cut(entry, tuple(before), tuple(core), tuple(after))
+    rest = [node for node in nodes if made.isdisjoint(node.output)]
+    moving = [node for node in rest if not dynamic.isdisjoint(node.output)]
+    inside = {name for node in needed for name in node.output}
+    fixed = {name for node in rest for name in node.output} - dynamic
+    core = [node for node in moving if not inside.isdisjoint(node.output)]
+    after = [node for node in moving if inside.isdisjoint(node.output)]
+    read = {name for node in moving for name in reads(node)}
+    return Cut(entry, tuple(sorted(fixed & read)), tuple(before), tuple(core), tuple(after))
 
 
 def _has_weights(node: onnx.NodeProto, dynamic: Collection[str]) -> bool:

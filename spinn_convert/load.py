@@ -20,6 +20,7 @@ from spinn_convert.onnx_file import (
     ancestors,
     averaged,
     described,
+    evaluated,
     parse,
     reads,
     simplify,
@@ -91,6 +92,7 @@ def _load(original: Source, source: Source, sizes: tuple[int, ...]) -> Model:
     batched = len(sizes) != 3 or len(entry) != 4
     nodes = [Node(halves.entry, Input(), (), entry[1:])]
     values = constants(simple.graph)
+    values.update(evaluated(simple, halves.constants))
     values[halves.entry] = Tensor(halves.entry, entry[1:])
     nodes += read_nodes(path, halves.core, values, used_tensors(simple.graph))
     nodes += _extended(simple.graph, halves.after, values, nodes)

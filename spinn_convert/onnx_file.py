@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from spinn_convert.errors import ModelError, Problem
@@ -140,6 +141,16 @@ def described(
     content = part(proto, inputs, names).SerializeToString()
     made = onnxruntime.InferenceSession(content, options, PROVIDERS)
     return list(map(_value_info, made.get_outputs()))
+
+
+def evaluated(proto: onnx.ModelProto, names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+    """Return the values of tensors that depend on no input."""
+    if not names:
+        return {}
+    options = _options(onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
+    content = part(proto, [], names).SerializeToString()
+    found = onnxruntime.InferenceSession(content, options, PROVIDERS).run(list(names), {})
+    return dict(zip(names, found))
 
 
 def averaged(source: Source, pooled: Collection[str]) -> Source:
