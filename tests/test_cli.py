@@ -8,6 +8,7 @@ import sys
 import time
 
 import numpy as np
+import onnx
 import pytest
 from conftest import EXAMPLES
 from onnx import helper
@@ -156,3 +157,33 @@ def test_ctrl_c_leaves_nothing(tmp_path, backend):
     assert "interrupted" in stderr
     assert "Traceback" not in stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_what_the_host_runs_is_shown_scored_and_saved(tmp_path, write_model):
+    nodes = [
+        helper.make_node("Div", ["x", "scale"], ["p"]),
+        helper.make_node("Conv", ["p", "w"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("GlobalAveragePool", ["b"], ["c"]),
+        helper.make_node("Flatten", ["c"], ["d"]),
+        helper.make_node("Gemm", ["d", "v"], ["e"]),
+        helper.make_node("Softmax", ["e"], ["y"]),
+    ]
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.normal(0, 1, (4, 1, 3, 3)), "v": rng.normal(0, 1, (4, 3))}
+    weights = {name: value.astype(np.float32) for name, value in weights.items()}
+    path = write_model(nodes, {**weights, "scale": np.float32(3)})
+    images = rng.normal(0, 9, (10, 1, 6, 5)).astype(np.float32)
+    arrays = {"images": images, "calibration_images": images, "labels": np.zeros(10, int)}
+    np.savez(path.with_suffix(".npz"), **arrays)
+    done = spinn_convert(path, "--steps", 200, "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["model"]["before"] == "Div"
+    assert report["model"]["after"] == "Softmax"
+    assert report["snn"]["agreement"] >= 0.9
+    assert [n.op_type for n in onnx.load(tmp_path / "out" / "prefix.onnx").graph.node] == ["Div"]
+    assert onnx.load(tmp_path / "out" / "suffix.onnx").graph.input[0].name == "e"
+    inspected = spinn_convert("inspect", "out/network.npz", cwd=tmp_path)
+    assert "before the spikes: Div" in inspected.stdout
+    assert "after the spikes: Softmax" in inspected.stdout
