@@ -22,6 +22,7 @@ from spinn_convert.backends import NAMES
 from spinn_convert.errors import SpinnConvertError
 
 BAD_INPUT, INTERRUPTED = 2, 130
+PIPE_WIDTH = 120
 
 
 class Commands(click.Group):
@@ -117,7 +118,7 @@ def convert(model: Path, basic: bool, threads: int | None, **options: Any) -> No
     job = pipeline.Job(model, method=method, threads=threads or available_cores(), **options)
     with watching() as watch:
         outcome = pipeline.execute(job, watch)
-    Console().print(result_table(outcome.report))
+    output_console().print(result_table(outcome.report))
     click.echo(f"wrote {outcome.folder}/: network.npz, report.json, accuracy.png")
 
 
@@ -135,7 +136,12 @@ def inspect(model: Path, data: Path | None) -> None:
     network, real = pipeline.inspect(model, data)
     for where in ("before", "after"):
         click.echo(f"on the host {where} the spikes: {network.made_from.get(where) or 'nothing'}")
-    Console().print(population_table(network, real))
+    output_console().print(population_table(network, real))
+
+
+def output_console() -> Console:
+    """Return where tables go; a file or a pipe gets them wide enough not to lose digits."""
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
 def available_cores() -> int:
@@ -249,9 +255,8 @@ def population_table(network: Any, scales_are_real: bool) -> Table:
     totals = ("total", "", f"{neurons(network):,}", "", f"{sum(counts.values()):,}", "", "")
     headers = ("population", "shape", "neurons", "fan-in", "synapses", "scale", "release")
     for header, total in zip(headers, totals):
-        table.add_column(
-            header, total, justify="left" if header in ("population", "shape") else "right"
-        )
+        left = header in ("population", "shape")
+        table.add_column(header, total, justify="left" if left else "right", no_wrap=not left)
     for population in network.populations:
         if population.kind == "input":
             continue
