@@ -9,9 +9,18 @@ import pytest
 pytest.importorskip("unicorn")
 pytest.importorskip("spynnaker")
 
-from spinnaker_rig import ONE, Net, integrate, mapped, names, random_net, set_image
+from spinnaker_rig import (
+    CELL,
+    ONE,
+    PEAK_WEIGHTS,
+    Net,
+    integrate,
+    mapped,
+    names,
+    random_net,
+    set_image,
+)
 
-from spinn_convert.backends.fastlist import fast_rows
 from spinn_convert.backends.spinnaker_home import spinnaker_home
 from spinn_convert.emulator.board import Board
 from spinn_convert.emulator.image import BoardImage, Region, RegionImage, RoutingTable
@@ -139,6 +148,28 @@ def test_saturated_inputs_are_counted(tmp_path):
     assert list(result.losses()) == ["n_saturations"]
 
 
+def test_parameters_and_synapses_that_a_board_generates_itself(tmp_path):
+    """The same value for all, and a rule for the synapses: here the host expands both."""
+    with spinnaker_home(tmp_path):
+        import pyNN.spiNNaker as sim
+
+        sim.setup(timestep=1.0)
+        cell = sim.IF_curr_exp(v_thresh=0.5, i_offset=0.75, **CELL)
+        neurons = sim.Population(9, cell, label="p0", max_expected_summed_weight=PEAK_WEIGHTS)
+        neurons.initialize(v=0.0, isyn_exc=0.0, isyn_inh=0.0, refract_timer=2)
+        neurons.record(["spikes", "v"])
+        synapse = sim.StaticSynapse(weight=0.0625, delay=1.0)
+        rule = sim.AllToAllConnector()
+        sim.Projection(neurons, neurons, rule, synapse, receptor_type="inhibitory")
+        sim.run(STEPS)
+        image = snapshot(STEPS)
+        sim.end()
+    net = Net([np.full(9, 3 * ONE // 4)], [np.zeros(9, int)], [2], ONE // 2)
+    pre, post = np.indices((9, 9)).reshape(2, -1)
+    net.connect(0, 0, pre, post, np.full(81, -512), 1)
+    assert_computes(Board(image).run(STEPS), net)
+
+
 def test_more_steps_than_the_recordings_hold_are_refused(one_core):
     with pytest.raises(BackendError, match="room for 32"):
         Board(one_core[1]).run(STEPS + 1)
@@ -221,78 +252,3 @@ def test_packets_go_straight_on_where_no_entry_matches():
 def test_broken_tables_are_refused(tables, what):
     with pytest.raises(BackendError, match=what):
         routed(tables).targets((0, 0), 0x10)
-
-
-def compare_rows(monkeypatch):
-    """Let sPyNNaker build every row twice; return the sizes of what was equal."""
-    from spynnaker.pyNN.models.neuron import synapse_io
-
-    stock = synapse_io._get_row_data
-    sizes = []
-    with fast_rows() as known:
-        assert known
-        fast = synapse_io._get_row_data
-    assert fast is not stock
-    assert synapse_io._get_row_data is stock
-
-    def both(*args):
-        expected = stock(*args)
-        found = fast(*args)
-        assert found.dtype == expected.dtype
-        assert found.tobytes() == expected.tobytes()
-        sizes.append(found.size)
-        return found
-
-    monkeypatch.setattr(synapse_io, "_get_row_data", both)
-    return sizes
-
-
-def test_fast_rows_are_the_bytes_of_the_stock_ones(tmp_path, monkeypatch):
-    sizes = compare_rows(monkeypatch)
-    rng = np.random.default_rng(3)
-    with spinnaker_home(tmp_path):
-        import pyNN.spiNNaker as sim
-
-        sim.setup(timestep=1.0)
-        a, b = (sim.Population(n, sim.IF_curr_exp(), label=str(n)) for n in (50, 600))
-        for receptor, longest in (("excitatory", 15), ("inhibitory", 140)):
-            pre, post = np.nonzero(rng.random((50, 600)) < 0.1)
-            weight, delay = rng.uniform(0, 2, len(pre)), rng.integers(1, longest, len(pre))
-            rows = np.stack([pre, post, weight * (1 if longest == 15 else -1), delay], axis=1)
-            sim.Projection(a, b, sim.FromListConnector(rows), receptor_type=receptor)
-        sim.Projection(b, b, sim.FromListConnector([(3, 4, 0.5, 2.0)]))
-        sim.run(16)
-        sim.end()
-    assert len(sizes) == 3 * 4  # cores of b; projections, one of which also has delayed rows
-    assert all(sizes)
-
-
-def test_rows_of_an_unknown_spynnaker_stay_as_they_are(monkeypatch):
-    from spynnaker.pyNN.models.neuron import synapse_io
-
-    from spinn_convert.backends import fastlist
-
-    stock = synapse_io._get_row_data
-    monkeypatch.setattr(fastlist, "KNOWN_VERSIONS", ("1!7.3.0",))
-    with fast_rows() as known:
-        assert not known
-        assert synapse_io._get_row_data is stock
-    monkeypatch.undo()
-    monkeypatch.setattr(synapse_io, "_get_row_data", lambda connections: connections)
-    with fast_rows() as known:
-        assert not known
-
-
-def test_the_users_home_is_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path / "user"))
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    with spinnaker_home(tmp_path / "run", {"Machine": {"version": "3"}}) as reports:
-        import os
-
-        assert os.environ["HOME"] != str(tmp_path / "user")
-        text = (tmp_path / "run" / "home" / ".spynnaker.cfg").read_text()
-        assert "[Machine]\nversion = 3" in text
-        assert str(reports) in text
-    assert os.environ["HOME"] == str(tmp_path / "user")
-    assert "XDG_CONFIG_HOME" not in os.environ
-    assert not (tmp_path / "user").exists()

@@ -17,7 +17,7 @@ _FAST_MODE, _NORMAL_MODE = 0x11, 0x12
 _FAST_VECTOR, _NORMAL_VECTOR = 0x1C, 0x18
 _NEVER = 0xFFFF_FFF0
 _MAX_SLICES = 1_000_000
-"""Interrupts and stops until a core counts as hung."""
+"""Times a core may fall asleep with an interrupt pending before it counts as hung."""
 
 
 def _unicorn() -> Any:
@@ -70,7 +70,8 @@ class Processor:
     def run_until_idle(self) -> None:
         """Run and take interrupts until the processor sleeps with none pending.
 
-        Raises BackendError when the code does what the processor cannot, or never sleeps.
+        Raises BackendError when the code does what the processor cannot, or wakes for ever. A loop
+        without sleep is not noticed: counting instructions would cost more than running them.
         """
         for _ in range(_MAX_SLICES):
             status = self._uc.reg_read(self._arm.UC_ARM_REG_CPSR)
@@ -98,7 +99,10 @@ class Processor:
         return 0
 
     def _after_unmasking(self, uc: Any, address: int, *_: Any) -> None:
-        """Take an interrupt in the middle of running, in front of the instruction at an address."""
+        """Take an interrupt in front of the instruction at an address.
+
+        To write the counter from a hook makes unicorn go on from there, at half the cost of a stop.
+        """
         if self._interrupts.pending():
             status = uc.reg_read(self._arm.UC_ARM_REG_CPSR)
             if mode := self._deliverable(status):

@@ -56,9 +56,9 @@ def snapshot(steps: int) -> BoardImage:
     if not SpynnakerDataView.is_ran_last():
         raise BackendError([Problem("sPyNNaker", "nothing is mapped", "take a snapshot after run")])
     placements = [p for p in SpynnakerDataView.iterate_placemements() if not _is_system(p)]
-    problems = [problem for p in placements for problem in _unsupported(p)]
+    problems = dict.fromkeys(problem for p in placements for problem in _unsupported(p))
     if problems:
-        raise BackendError(problems)
+        raise BackendError(list(problems))
     with DsSqlliteDatabase() as database:
         cores = tuple(_core(p, database, steps) for p in placements)
     vertices = {p.vertex.app_vertex for p in placements}
@@ -110,13 +110,14 @@ def _unsupported(placement: Placement) -> Iterator[Problem]:
         fix = "use populations of neurons, without delay extensions, on combined cores"
         yield Problem(str(vertex.label), what, fix)
         return
+    label = str(vertex.app_vertex.label)
     step_ms = SpynnakerDataView.get_simulation_time_step_ms()
     for recorder in (vertex.app_vertex.neuron_recorder, vertex.app_vertex.synapse_recorder):
         for variable in recorder.recording_variables:
             if variable not in (SPIKES, POTENTIAL):
-                yield Problem(vertex.label, f"{variable} is recorded", "record spikes and v only")
+                yield Problem(label, f"{variable} is recorded", "record spikes and v only")
             elif recorder.get_sampling_interval_ms(variable) != step_ms:
-                yield Problem(vertex.label, f"{variable} is sampled", "record every step")
+                yield Problem(label, f"{variable} is sampled", "record every step")
 
 
 def _core(placement: Placement, database: DsSqlliteDatabase, steps: int) -> CoreImage:
