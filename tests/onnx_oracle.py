@@ -11,10 +11,10 @@ from onnx_draw import Fed, ints
 
 from spinn_convert.graph import Graph, Node
 from spinn_convert.linear import LinearMap, apply, then
-from spinn_convert.load import constants, read_nodes, used_tensors
 from spinn_convert.onnx_file import parse, simplify
 from spinn_convert.onnx_ops import Tensor, read
 from spinn_convert.ops import Affine, Input, MaxPool, Relu, Sum, pooled_shape
+from spinn_convert.reading import constants, read_nodes, used_tensors
 
 
 def fed_arrays(case):

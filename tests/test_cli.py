@@ -97,11 +97,14 @@ def test_all_nodes_without_a_spiking_form_are_named(tmp_path, write_model):
         helper.make_node("Sigmoid", ["a"], ["b"], name="gate"),
         helper.make_node("Tanh", ["a"], ["c"], name="other"),
         helper.make_node("Add", ["b", "c"], ["d"], name="sum"),
-        helper.make_node("Conv", ["d", "v"], ["y"], name="last"),
+        helper.make_node("Elu", ["d"], ["e"], name="behind refused nodes"),
+        helper.make_node("Conv", ["e", "v"], ["y"], name="last"),
     ]
     ones = np.ones((2, 1, 3, 3), np.float32), np.ones((2, 2, 3, 3), np.float32)
     path = write_model(nodes, dict(zip("wv", ones)))
-    assert_refused(spinn_convert(path, cwd=tmp_path), tmp_path, "gate (Sigmoid)", "other (Tanh)")
+    assert_refused(
+        spinn_convert(path, cwd=tmp_path), tmp_path, "gate (Sigmoid)", "other (Tanh)", "(Elu)"
+    )
 
 
 def test_a_network_without_rectifiers_is_refused(tmp_path, write_model):
