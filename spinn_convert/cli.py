@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from spinn_convert import __version__
 from spinn_convert.backends import NAMES
+from spinn_convert.cli_progress import watching
+from spinn_convert.cli_tables import population_table, result_table
 from spinn_convert.errors import SpinnConvertError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -147,136 +143,6 @@ def output_console() -> Console:
 def available_cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-class DeferredInterrupt:
-    """Ctrl-C as a note that `check` acts on; a second Ctrl-C acts at once.
-
-    An exception in the middle of native code that calls back into Python can abort the process
-    before the output folder is cleaned up. State, because a signal can only leave a note.
-    """
-
-    def __init__(self) -> None:
-        self._noted = False
-
-    def note(self, signum: int, frame: FrameType | None) -> None:
-        """Remember one SIGINT; raise KeyboardInterrupt on another."""
-        self.check()
-        self._noted = True
-
-    def check(self) -> None:
-        """Raise KeyboardInterrupt if one is due."""
-        if self._noted:
-            raise KeyboardInterrupt
-
-
-@contextmanager
-def deferring_interrupts() -> Iterator[DeferredInterrupt]:
-    """Yield the note of Ctrl-C; the usual handler returns afterwards."""
-    interrupt = DeferredInterrupt()
-    usual = signal.signal(signal.SIGINT, interrupt.note)
-    try:
-        yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, usual)
-
-
-@contextmanager
-def watching() -> Iterator[Any]:
-    """Yield a pipeline.Watch that shows one bar per phase on stderr and acts on Ctrl-C."""
-    columns = (
-        TextColumn("{task.description:>16}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with (
-        deferring_interrupts() as interrupt,
-        Progress(*columns, console=Console(stderr=True)) as bars,
-    ):
-
-        def watch(phase: str) -> Any:
-            interrupt.check()
-            task = bars.add_task(phase, total=None)
-
-            def report(done: int, total: int) -> None:
-                interrupt.check()
-                bars.update(task, completed=done, total=total)
-
-            return report
-
-        yield watch
-
-
-def result_table(report: dict[str, Any]) -> Table:
-    """Return the short table at the end of a conversion."""
-    network, snn, depth = report["network"], report["snn"], report["network"]["depth"]
-    table = Table(
-        show_header=False,
-        title=f"{report['images']} images, {report['steps']} steps each, on {report['backend']}",
-    )
-    table.add_column(justify="left")
-    table.add_column(justify="right")
-    table.add_row("ANN accuracy", f"{report['ann']['accuracy']:.2%}")
-    table.add_row("ReLU1 accuracy", f"{report['relu1']['accuracy']:.2%}")
-    table.add_row("SNN accuracy", f"{snn['accuracy']:.2%}")
-    table.add_row("SNN agrees with the ANN on", f"{snn['agreement']:.2%}")
-    for key, label in (
-        ("first_step_within_half_percent", "steps to ANN - 0.5 %"),
-        ("steps_to_99_percent_agreement", "steps to 99 % agreement"),
-    ):
-        steps = snn[key]
-        shown = (
-            f"more than {report['steps']}"
-            if steps is None
-            else f"{steps} ({steps - depth} + depth {depth})"
-        )
-        table.add_row(label, shown, end_section=key.startswith("steps"))
-    table.add_row("neurons", f"{network['neurons']:,}")
-    table.add_row("synapses", f"{network['synapses']:,}")
-    table.add_row("spikes per image", f"{report['spikes_per_image']:,.0f}")
-    table.add_row(
-        "synaptic events per image", f"{report['synaptic_events_per_image']:,.0f}", end_section=True
-    )
-    for phase, seconds in report["timing"].items():
-        table.add_row(f"time: {phase}", f"{seconds:.1f} s")
-    return table
-
-
-def population_table(network: Any, scales_are_real: bool) -> Table:
-    """Return one row per population, and the totals."""
-    from spinn_convert.network import neurons, synapse_counts
-
-    counts = synapse_counts(network)
-    table = Table(
-        caption=None if scales_are_real else "no images found: scales are not known",
-        show_footer=True,
-    )
-    totals = ("total", "", f"{neurons(network):,}", "", f"{sum(counts.values()):,}", "", "")
-    headers = ("population", "shape", "neurons", "fan-in", "synapses", "scale", "release")
-    for header, total in zip(headers, totals):
-        left = header in ("population", "shape")
-        table.add_column(header, total, justify="left" if left else "right", no_wrap=not left)
-    for population in network.populations:
-        if population.kind == "input":
-            continue
-        low, high = population.scale.min(), population.scale.max()
-        scale = (
-            f"{low:.3g}..{high:.3g}" if scales_are_real and population.kind == "spiking" else "-"
-        )
-        synapses = counts[population.name]
-        table.add_row(
-            population.name
-            if population.kind == "spiking"
-            else f"{population.name} ({population.kind})",
-            "x".join(map(str, population.shape)),
-            f"{population.size:,}",
-            f"{synapses / population.size:,.0f}",
-            f"{synapses:,}",
-            scale,
-            str(population.release),
-        )
-    return table
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import pytest
 from conftest import EXAMPLES
 from onnx import helper
 
-from spinn_convert.cli import deferring_interrupts
+from spinn_convert.cli_progress import deferring_interrupts
 
 MODEL = EXAMPLES / "resnet18.onnx"
 KEYS = {"model", "backend", "images", "steps", "settings", "ann", "relu1", "snn", "network"}

@@ -1,0 +1,78 @@
+"""What the command prints, as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+
+def result_table(report: dict[str, Any]) -> Table:
+    """Return the short table at the end of a conversion."""
+    network, snn, depth = report["network"], report["snn"], report["network"]["depth"]
+    table = Table(
+        show_header=False,
+        title=f"{report['images']} images, {report['steps']} steps each, on {report['backend']}",
+    )
+    table.add_column(justify="left")
+    table.add_column(justify="right")
+    table.add_row("ANN accuracy", f"{report['ann']['accuracy']:.2%}")
+    table.add_row("ReLU1 accuracy", f"{report['relu1']['accuracy']:.2%}")
+    table.add_row("SNN accuracy", f"{snn['accuracy']:.2%}")
+    table.add_row("SNN agrees with the ANN on", f"{snn['agreement']:.2%}")
+    for key, label in (
+        ("first_step_within_half_percent", "steps to ANN - 0.5 %"),
+        ("steps_to_99_percent_agreement", "steps to 99 % agreement"),
+    ):
+        steps = snn[key]
+        shown = (
+            f"more than {report['steps']}"
+            if steps is None
+            else f"{steps} ({steps - depth} + depth {depth})"
+        )
+        table.add_row(label, shown, end_section=key.startswith("steps"))
+    table.add_row("neurons", f"{network['neurons']:,}")
+    table.add_row("synapses", f"{network['synapses']:,}")
+    table.add_row("spikes per image", f"{report['spikes_per_image']:,.0f}")
+    table.add_row(
+        "synaptic events per image", f"{report['synaptic_events_per_image']:,.0f}", end_section=True
+    )
+    for phase, seconds in report["timing"].items():
+        table.add_row(f"time: {phase}", f"{seconds:.1f} s")
+    return table
+
+
+def population_table(network: Any, scales_are_real: bool) -> Table:
+    """Return one row per population, and the totals."""
+    from spinn_convert.network import neurons, synapse_counts
+
+    counts = synapse_counts(network)
+    table = Table(
+        caption=None if scales_are_real else "no images found: scales are not known",
+        show_footer=True,
+    )
+    totals = ("total", "", f"{neurons(network):,}", "", f"{sum(counts.values()):,}", "", "")
+    headers = ("population", "shape", "neurons", "fan-in", "synapses", "scale", "release")
+    for header, total in zip(headers, totals):
+        left = header in ("population", "shape")
+        table.add_column(header, total, justify="left" if left else "right", no_wrap=not left)
+    for population in network.populations:
+        if population.kind == "input":
+            continue
+        low, high = population.scale.min(), population.scale.max()
+        scale = (
+            f"{low:.3g}..{high:.3g}" if scales_are_real and population.kind == "spiking" else "-"
+        )
+        synapses = counts[population.name]
+        table.add_row(
+            population.name
+            if population.kind == "spiking"
+            else f"{population.name} ({population.kind})",
+            "x".join(map(str, population.shape)),
+            f"{population.size:,}",
+            f"{synapses / population.size:,.0f}",
+            f"{synapses:,}",
+            scale,
+            str(population.release),
+        )
+    return table
