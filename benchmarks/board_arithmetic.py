@@ -38,8 +38,8 @@ Classes = NDArray[np.int64]
 def predictions(network: Network, recording: Recording, steps: int, later: bool) -> Classes:
     """Return the class of each image after so many steps."""
     potentials = recording.readout["logits"][:, :steps]
-    start = readout.best_start(network, steps) if later else 0
-    return np.asarray(readout.read_from(potentials, start)[:, -1].argmax(1))
+    starts = readout.starts("late" if later else "all", network.depth, steps)
+    return np.asarray(readout.activations(potentials, starts, 0)[:, -1].argmax(1))
 
 
 def print_accuracy(
@@ -60,7 +60,7 @@ def print_accuracy(
         for later in (False, True):
             ours = predictions(network, board, steps, later)
             same = predictions(network, references["d = 0"], steps, later)
-            start = readout.best_start(network, steps) if later else 0
+            start = readout.starts("late", network.depth, steps)[-1] if later else 0
             print(
                 f"{steps:5d}  step {start:2d}     {(ours == labels).mean():6.1%}"
                 f"       {(same == labels).mean():6.1%}       {(ours == same).mean():6.1%}"

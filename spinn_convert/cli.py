@@ -15,7 +15,7 @@ from spinn_convert import __version__
 from spinn_convert.backends import NAMES
 from spinn_convert.cli_progress import watching
 from spinn_convert.cli_tables import population_table, result_table
-from spinn_convert.errors import SpinnConvertError
+from spinn_convert.errors import BackendError, Problem, SpinnConvertError
 
 BAD_INPUT, INTERRUPTED = 2, 130
 PIPE_WIDTH = 120
@@ -93,6 +93,26 @@ def commands() -> None:
     help="Max pooling by difference neurons, or replaced by the mean.",
 )
 @click.option(
+    "--arithmetic",
+    type=click.Choice(["float", "spinnaker"]),
+    default="float",
+    show_default=True,
+    help="Numbers of the reference: exact, or SpiNNaker's own integers.",
+)
+@click.option(
+    "--reset",
+    type=click.Choice(["subtract", "zero"]),
+    default="subtract",
+    show_default=True,
+    help="After a spike: subtract the threshold, or go to a calibrated constant.",
+)
+@click.option(
+    "--read-out",
+    type=click.Choice(["all", "late"]),
+    help="Read the output's potential from step 0, or from when the first spikes have passed"
+    " [default: late without clamp].",
+)
+@click.option(
     "--seed", type=int, default=1, show_default=True, help="Of the simulator's random numbers."
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads [default: all cores].")
@@ -112,6 +132,8 @@ def convert(model: Path, basic: bool, threads: int | None, **options: Any) -> No
         **{n: value for n, value in given.items() if value is not None},
     )
     job = pipeline.Job(model, method=method, threads=threads or available_cores(), **options)
+    if pipeline.on_board(job) and job.reset == "subtract":
+        job = without_clamp(job, given["clamp_delay"])
     with watching() as watch:
         outcome = pipeline.execute(job, watch)
     output_console().print(result_table(outcome.report))
@@ -133,6 +155,16 @@ def inspect(model: Path, data: Path | None) -> None:
     for where in ("before", "after"):
         click.echo(f"on the host {where} the spikes: {network.made_from.get(where) or 'nothing'}")
     output_console().print(population_table(network, real))
+
+
+def without_clamp(job: Any, clamp_delay: int | None) -> Any:
+    """Return the job at clamp delay 0, all that the board's reset by subtraction allows."""
+    if clamp_delay:
+        what = "SpiNNaker's reset by subtraction cannot hold input back"
+        fix = "leave the option out, or use --reset zero"
+        raise BackendError([Problem(f"--clamp-delay {clamp_delay}", what, fix)])
+    click.echo("clamp delay 0: SpiNNaker's reset by subtraction holds no input back", err=True)
+    return replace(job, method=replace(job.method, clamp_delay=0))
 
 
 def output_console() -> Console:

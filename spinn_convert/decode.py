@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spinn_convert import host, rate
+from spinn_convert import host, rate, readout
 from spinn_convert.load import Model
 from spinn_convert.network import Network
 from spinn_convert.ops import Floats
@@ -30,7 +30,7 @@ def decoder(model: Model, network: Network, threads: int) -> Logits:
 
     def logits(readouts: Mapping[str, Floats], images: Floats) -> Floats:
         names = zip(model.graph.outputs, network.readouts)
-        found = decode({name: readouts[readout.name] for name, readout in names}, images)
+        found = decode({name: readouts[output.name] for name, output in names}, images)
         return np.asarray(found[0], np.float32).reshape(len(images), -1)
 
     return logits
@@ -62,19 +62,24 @@ def relu1_logits(
 
 
 def snn_logits(
-    network: Network, recording: Recording, images: Floats, decode: Logits, progress: Progress
+    network: Network,
+    recording: Recording,
+    images: Floats,
+    decode: Logits,
+    read_out: str,
+    progress: Progress,
 ) -> Floats:
     """Return the file's output (B, T, classes) as the spikes give it after every step."""
-    steps = np.arange(1, recording.settings.steps + 1)
+    steps = recording.settings.steps
+    start = readout.starts(read_out, network.depth, steps)
     logits: list[Floats] = []
     for image in range(len(images)):
-        activations = {}
-        for readout in network.readouts:
-            integrated = np.maximum(steps - readout.release, 1)
-            ones = (1,) * len(readout.shape)
-            potential = recording.readout[readout.name][image]
-            activations[readout.name] = potential / integrated.reshape(-1, *ones)
-        repeated = np.broadcast_to(images[image], (len(steps), *images[image].shape))
-        logits.append(decode(activations, repeated))
+        found = {}
+        for output in network.readouts:
+            flat = recording.readout[output.name][image].reshape(steps, -1)
+            active = readout.activations(flat, start, output.release)
+            found[output.name] = active.reshape(steps, *output.shape)
+        repeated = np.broadcast_to(images[image], (steps, *images[image].shape))
+        logits.append(decode(found, repeated))
         progress(image + 1, len(images))
     return np.stack(logits)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from math import prod
+from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,11 @@ Watch = Callable[[str], Progress]
 
 STEPS_AFTER_RELEASE = 48
 STEPS_OF_BASIC = 300
+STEPS_ON_BOARD = 72
 INSPECTED_IMAGES = 100
 CHECKED_IMAGES = 4
+SIZING_IMAGES = 64
+SHOWN_SETTINGS = ("max_pool", "arithmetic", "reset", "threads", "seed")
 
 
 def unwatched(phase: str) -> Progress:
@@ -49,6 +52,9 @@ class Job:
     backend: str = "reference"
     method: Method = field(default_factory=Method)
     max_pool: str = "spiking"
+    arithmetic: str = "float"
+    reset: str = "subtract"
+    read_out: str | None = None
     steps: int | None = None
     images: int | None = None
     seed: int = 1
@@ -87,7 +93,7 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
 
     Raises the errors of every step; then nothing is left behind.
     """
-    timing, backend = Timing(), backends.find(job.backend)
+    timing, backend = Timing(), backends.find(job.backend, job.arithmetic, job.reset)
     target = job.out or Path(f"{job.model.stem}.spinn")
     with output.new_folder(target, job.overwrite) as folder:
         with timing.phase("load"):
@@ -114,13 +120,17 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
                 network, values, images, logits, job.threads, watch("ReLU1")
             )
         settings = _settings(network, job)
-        recording = backend.run(network, Stimulus(values), settings, watch(f"SNN on {job.backend}"))
+        calibration = host.core_input(model, normalised(dataset.calibration, 0, SIZING_IMAGES), 1)
+        stimulus = Stimulus(values, calibration)
+        recording = backend.run(network, stimulus, settings, watch(f"SNN on {job.backend}"))
         timing.seconds.update(recording.timing)
         with timing.phase("decode"):
-            snn = decode.snn_logits(network, recording, images, logits, watch("decode"))
+            snn = decode.snn_logits(
+                network, recording, images, logits, _read_out(job), watch("decode")
+            )
         scores = report.score(snn, ann, relu1, dataset.labels[:count])
-        shown = asdict(job.method) | {"max_pool": job.max_pool}
-        shown |= {"threads": job.threads, "seed": job.seed}
+        shown = asdict(job.method) | {"read_out": _read_out(job)}
+        shown |= {key: getattr(job, key) for key in SHOWN_SETTINGS}
         content = report.as_json(network, recording, scores, shown, timing.seconds, versions())
         output.write_json(folder / "report.json", content)
         title = f"{job.model.name} on {job.backend}, {count} images"
@@ -225,7 +235,21 @@ def _save(model: Model, network: Network, folder: Path) -> None:
 def _settings(network: Network, job: Job) -> Settings:
     released = max(p.release for p in network.readouts)
     after = STEPS_AFTER_RELEASE if job.method.v_init else STEPS_OF_BASIC
-    return Settings(job.steps or released + after, job.threads, job.seed)
+    steps = released + after
+    if on_board(job):  # which resets images only after multiples of 16 steps
+        steps = ceil((network.depth + STEPS_ON_BOARD) / 16) * 16
+    return Settings(job.steps or steps, job.threads, job.seed)
+
+
+def on_board(job: Job) -> bool:
+    """Return if a job computes with the numbers of SpiNNaker."""
+    return job.backend == "spinnaker" or job.arithmetic == "spinnaker"
+
+
+def _read_out(job: Job) -> str:
+    """Return from when the output is read: late, unless clamping has kept the first spikes out."""
+    paper = job.method.clamp_delay > 0 or not job.method.v_init
+    return job.read_out or ("all" if paper else "late")
 
 
 def _check(backend: backends.Backend, network: Network, job: Job) -> None:

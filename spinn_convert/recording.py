@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,13 @@ def silent(done: int, total: int) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Stimulus:
-    """Normalised images, (B, *input shape), each presented as a constant current."""
+    """What the core gets, (B, *input shape), each presented as a constant current.
+
+    calibration: the same of images that a backend may size its numbers with.
+    """
 
     values: Floats
+    calibration: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Recording:
     spike_counts: per spiking population, int64 (B,). synaptic_events: int64 (B,), deliveries to
     synapses. readout: per readout, float32 (B, T, *shape), membrane potential after each step, in
     units of the output. spikes: per recorded population, int32 (n, 3) rows (image, step, neuron)
-    in that order. timing: seconds by phase.
+    in that order. timing: seconds by phase. details: what else this backend says, for report.json.
     """
 
     backend: str
@@ -52,3 +57,4 @@ class Recording:
     readout: Mapping[str, Floats]
     spikes: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)

@@ -86,6 +86,7 @@ def as_json(
         },
         "spikes_per_image": sum(float(c.mean()) for c in recording.spike_counts.values()),
         "synaptic_events_per_image": float(recording.synaptic_events.mean()),
+        **({"board": dict(recording.details)} if recording.details else {}),
         "timing": {phase: round(seconds, 3) for phase, seconds in timing.items()},
         "versions": dict(versions),
     }

@@ -99,9 +99,9 @@ def test_board_predicts_what_the_reference_predicts(example, images):
     settings = Settings(72, 2)
     board = board_arithmetic.run(network, Stimulus(values), settings)
     float_grid = reference.run(without_clamp(network), Stimulus(values), settings)
-    start = readout.best_start(network, settings.steps)
+    starts = readout.starts("late", network.depth, settings.steps)
     predictions = [
-        readout.read_from(recording.readout["logits"], start)[:, -1].argmax(1)
+        readout.activations(recording.readout["logits"], starts, network.depth)[:, -1].argmax(1)
         for recording in (board, float_grid)
     ]
     assert (predictions[0] == predictions[1]).sum() >= 59
@@ -138,8 +138,13 @@ def test_precision_counts_weights_that_vanish():
 
 def test_later_start_subtracts_the_potential_then():
     potentials = np.cumsum(np.ones((1, 6, 2), np.float32), axis=1)
-    assert readout.read_from(potentials, 2)[0, :, 0].tolist() == [1, 2, 1, 2, 3, 4]
-    assert readout.read_from(potentials, 0) is potentials
+    potentials[0, 2:] += 10  # which a later start does not see
+    starts = readout.starts("late", 1, 6)
+    assert starts.tolist() == [0, 1, 1, 2, 2, 2]
+    found = readout.activations(potentials, starts, 0)[0, 3:, 0]
+    assert found == pytest.approx([6, 13 / 3, 3.5])
+    every = readout.activations(potentials, readout.starts("all", 1, 6), 2)[0, :, 0]
+    assert every.tolist() == [1, 2, 13, 7, 5, 4]
 
 
 def hidden_bias_clips(network):

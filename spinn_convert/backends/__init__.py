@@ -30,10 +30,25 @@ class Backend(Protocol):
         """Simulate all images."""
 
 
-def find(name: str) -> Backend:
+ARITHMETICS = {
+    ("float", "subtract"): "reference",
+    ("spinnaker", "subtract"): "board_arithmetic",
+    ("spinnaker", "zero"): "delta_arithmetic",
+}
+"""Which module stands for the reference, by arithmetic and reset."""
+
+
+def find(name: str, arithmetic: str = "float", reset: str = "subtract") -> Backend:
     """Return the backend of this name; raises BackendError when there is none."""
     if name not in NAMES:
         raise BackendError(
             [Problem(f"backend {name}", "unknown", f"choose from {', '.join(NAMES)}")]
         )
-    return cast(Backend, import_module(f"spinn_convert.backends.{name}"))
+    module = name
+    if name == "reference" and (arithmetic, reset) in ARITHMETICS:
+        module = ARITHMETICS[arithmetic, reset]
+    elif (arithmetic, reset) != ("float", "subtract"):
+        what = f"cannot run with --arithmetic {arithmetic} --reset {reset}"
+        fix = "use --backend reference with --arithmetic spinnaker"
+        raise BackendError([Problem(f"backend {name}", what, fix)])
+    return cast(Backend, import_module(f"spinn_convert.backends.{module}"))

@@ -29,6 +29,7 @@ from spinn_convert.backends.board_plan import (
     image_drives,
     make_plan,
 )
+from spinn_convert.backends.board_precision import precision
 from spinn_convert.backends.board_program import compile_plan, simulate_image
 from spinn_convert.backends.board_session import ImageResult, present, recorded
 from spinn_convert.backends.program import Int64
@@ -41,7 +42,7 @@ from spinn_convert.recording import Progress, Recording, Settings, Stimulus, sil
 NAME = "spinnaker arithmetic"
 DEFAULT_IMAGES = None
 PEAK_IMAGES = 64
-"""Images of the stimulus that the ring buffers are sized with when no plan is given."""
+"""Images that the ring buffers are sized with when no plan is given."""
 UNLIMITED = 0xFFFF_FFFF
 
 
@@ -95,16 +96,23 @@ def run(
 ) -> BoardRecording:
     """Simulate all images as the board would.
 
-    plan: of `make_plan`; without it, one is made from the peaks of the first PEAK_IMAGES images.
+    plan: of `make_plan`; without it, one is made from the peaks of PEAK_IMAGES images of the
+    calibration, or else of the stimulus.
     Raises BackendError when the network has no plan, or its numbers leave their range.
     """
     problems = _problems(network, stimulus, settings, plan)
     if problems:
         raise BackendError(problems)
     if plan is None:
-        some = stimulus.values[:PEAK_IMAGES]
+        some = sizing_images(stimulus)
         plan = make_plan(network, measure_peaks(network, some, settings))
     return _run(plan, stimulus, settings, progress, RING_LIMIT)
+
+
+def sizing_images(stimulus: Stimulus) -> Floats:
+    """Return the images that the ring buffers are sized with."""
+    some = stimulus.values if stimulus.calibration is None else stimulus.calibration
+    return some[:PEAK_IMAGES]
 
 
 def _problems(
@@ -136,12 +144,19 @@ def _run(
     images = present(plan.network, stimulus, settings, progress, simulate)
     saturated = np.array([image.saturated for image in images], np.int64)
     driven = images[0].clipped
+    lost = {row.name: row.rounded_to_zero / max(row.synapses, 1) for row in precision(plan)}
+    details = {
+        "saturated ring buffer entries": int(saturated.sum()),
+        "clipped drives": sum(sum(image.clipped.values()) for image in images),
+        "weights rounded to zero": lost,
+    }
     return BoardRecording(
         backend=NAME,
         **recorded(plan.network, board.program, settings, images),
         timing={"build": built - started, "simulate": time.perf_counter() - built},
         saturated={name: saturated[:, p] for p, name in enumerate(board.program.names)},
         clipped={n: np.array([image.clipped[n] for image in images], np.int64) for n in driven},
+        details=details,
         peaks=_peaks(plan, images, _drive_peaks(plan.network, stimulus.values)),
         plan=plan,
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spinn_convert.backends.board_arithmetic import PEAK_IMAGES, check, measure_peaks
+from spinn_convert.backends.board_arithmetic import check, measure_peaks, sizing_images
 from spinn_convert.backends.board_plan import NEVER, RING_LIMIT, Peak
 from spinn_convert.backends.board_program import (
     image_result,
@@ -72,14 +72,14 @@ def run(
 ) -> Recording:
     """Simulate all images as IF_curr_delta would.
 
-    plan: of `make_delta_plan`; without it, it is made from the first PEAK_IMAGES images.
+    plan: of `make_delta_plan`; without it, one is made as `board_arithmetic.run` does.
     Raises BackendError when the network has no plan, or its numbers leave their range.
     """
     problems = check(network, settings)
     if problems:
         raise BackendError(problems)
     if plan is None:
-        some = stimulus.values[:PEAK_IMAGES]
+        some = sizing_images(stimulus)
         peaks = measure_peaks(network, some, settings)
         plan = make_delta_plan(network, peaks, measure_overshoot(network, some, settings, peaks))
     started = time.perf_counter()
