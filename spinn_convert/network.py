@@ -4,8 +4,9 @@ A population holds integrate-and-fire neurons. At step t >= release a neuron upd
 
     V <- V + bias + sum over projections of weight * spike(t - delay);  spike if V >= 1, V <- V - 1
 
-and before its release it holds V at its initial value and drops input (voltage clamping by delayed
-gating; Mueller et al. 2021). A readout integrates in the same way and never spikes.
+or V <- v_reset at a spike, where there is one. Before its release it holds V at its initial value
+and drops input (voltage clamping by delayed gating; Mueller et al. 2021). A readout integrates in
+the same way and never spikes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Population:
     shape: (C, H, W) or (N,). bias, v_init: thresholds per step and thresholds; they broadcast to
     `shape`. scale: (C,), the activation that a rate of one spike per step stands for. depth: the
     longest path from the first spiking layer. release: first step at which it integrates.
-    ceiling: of the activation, in units of the ANN, where the ANN clips it.
+    ceiling: of the activation, in units of the ANN, where the ANN clips it. v_reset: thresholds,
+    where a spike puts V; None for reset by subtraction.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Population:
     depth: int
     release: int
     ceiling: float = inf
+    v_reset: Floats | None = None
 
     @property
     def size(self) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from spinn_convert import backends, decode, host, output, report, store
+from spinn_convert.backends.constant_reset import with_constant_reset
 from spinn_convert.calibrate import calibrate
 from spinn_convert.convert import Method, convert
 from spinn_convert.data import image_shape, load_dataset, normalised
@@ -122,6 +123,10 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
         settings = _settings(network, job)
         calibration = host.core_input(model, normalised(dataset.calibration, 0, SIZING_IMAGES), 1)
         stimulus = Stimulus(values, calibration)
+        if job.reset == "zero" and job.arithmetic == "float":
+            with timing.phase("reset"):
+                network = with_constant_reset(network, calibration, settings)
+                store.save(network, folder / "network.npz")
         recording = backend.run(network, stimulus, settings, watch(f"SNN on {job.backend}"))
         timing.seconds.update(recording.timing)
         with timing.phase("decode"):

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from spinn_convert import rate, report
+from spinn_convert import pipeline, rate, report
 from spinn_convert.backends import nest, reference
+from spinn_convert.backends.constant_reset import with_constant_reset
+from spinn_convert.convert import Method
+from spinn_convert.data import normalised
 from spinn_convert.host import tensors as run
 from spinn_convert.recording import Settings, Stimulus
 
@@ -36,6 +39,19 @@ def test_nest_gives_the_spikes_of_the_reference_on_images_in_a_row(example, imag
     assert_same(reference.run(network, Stimulus(images[0][:4]), settings), on_nest)
     alone = reference.run(network, Stimulus(images[0][3:4]), settings)
     assert np.array_equal(alone.readout["logits"][0], on_nest.readout["logits"][3])
+
+
+@pytest.mark.parametrize("clamp_delay", [0, 1])
+def test_reset_to_a_constant_is_the_same_everywhere(example, images, monkeypatch, clamp_delay):
+    model, layers, data, _ = example
+    calibration, method = normalised(data.calibration), Method(clamp_delay=clamp_delay)
+    network = pipeline.calibrated(model, layers, calibration[:500], method, 2)
+    network = with_constant_reset(network, calibration[:8], Settings(40, 2))
+    settings = Settings(45, threads=2, record=("relu", "relu_9"))
+    kernel = reference.run(network, Stimulus(images[0][:2]), settings)
+    assert_same(kernel, nest.run(network, Stimulus(images[0][:2]), settings))
+    monkeypatch.setattr(reference, "_cuda", lambda: torch.device("cpu"))
+    assert_same(kernel, reference.run(network, Stimulus(images[0][:2]), settings))
 
 
 def test_rates_converge_as_one_over_steps(example, images):

@@ -32,6 +32,7 @@ class Backend(Protocol):
 
 ARITHMETICS = {
     ("float", "subtract"): "reference",
+    ("float", "zero"): "reference",
     ("spinnaker", "subtract"): "board_arithmetic",
     ("spinnaker", "zero"): "delta_arithmetic",
 }
@@ -47,8 +48,8 @@ def find(name: str, arithmetic: str = "float", reset: str = "subtract") -> Backe
     module = name
     if name == "reference" and (arithmetic, reset) in ARITHMETICS:
         module = ARITHMETICS[arithmetic, reset]
-    elif (arithmetic, reset) != ("float", "subtract"):
-        what = f"cannot run with --arithmetic {arithmetic} --reset {reset}"
+    elif arithmetic != "float":
+        what = f"has its own numbers; --arithmetic {arithmetic} is for the reference"
         fix = "use --backend reference with --arithmetic spinnaker"
         raise BackendError([Problem(f"backend {name}", what, fix)])
     return cast(Backend, import_module(f"spinn_convert.backends.{module}"))

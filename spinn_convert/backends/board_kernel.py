@@ -25,6 +25,10 @@ receive: Any = _receive
 BOARD_FIELDS = ("theta", "shift", "self_weight")
 
 
+NO_RESET = np.zeros(0, np.int32)
+"""For the kernel's `_fire`: V is computed anew in every step, so its reset does not count."""
+
+
 @numba.njit(nogil=True, cache=True)
 def _update(
     ring: Int64, excitatory: Int32, inhibitory: Int32, v: Int32, shift: int, limit: int
@@ -106,7 +110,7 @@ def simulate(
                 saturated[p] += _saturated(ring, limit)
             if spiking and t >= target[3]:
                 spikes = _with_room(spikes, count, size + 8)
-                count = _fire(v, current, theta, fired, spikes, count)
+                count = _fire(v, current, NO_RESET, theta, fired, spikes, count)
             elif t >= target[3]:
                 readout[t, column : column + size] = v + current
             begins[p, t + 1] = count

@@ -63,7 +63,10 @@ def _integrate_and_fire(population: Population, drive: Tensor) -> Tensor:
     for t in range(population.release, len(drive)):
         v += drive[t]
         fired[t] = v >= 1
-        v -= fired[t].to(v)
+        if population.v_reset is None:
+            v -= fired[t].to(v)
+        else:
+            v = torch.where(fired[t], torch.from_numpy(population.v_reset).to(v), v)
     return fired
 
 

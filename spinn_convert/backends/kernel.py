@@ -61,18 +61,32 @@ def _list_spikes(
 
 @numba.njit(nogil=True, cache=True)
 def _fire(
-    v: Int32, bias: Int32, one: int, fired: NDArray[np.uint8], spikes: Int32, count: int
+    v: Int32,
+    bias: Int32,
+    v_reset: Int32,
+    one: int,
+    fired: NDArray[np.uint8],
+    spikes: Int32,
+    count: int,
 ) -> Any:
     """Add the bias; append the neurons that reach the threshold to `spikes`; subtract it.
 
-    Eight neurons at a time and without branches, which spikes would make unpredictable.
+    Where `v_reset` is not empty, it is their potential then. Eight neurons at a time and without
+    branches, which spikes would make unpredictable.
     """
     threshold, zero = np.int32(one), np.int32(0)
-    for i in range(v.size):
-        potential = v[i] + bias[i]
-        above = potential >= threshold
-        v[i] = potential - (threshold if above else zero)
-        fired[i] = above
+    if v_reset.size:
+        for i in range(v.size):
+            potential = v[i] + bias[i]
+            above = potential >= threshold
+            v[i] = v_reset[i] if above else potential
+            fired[i] = above
+    else:
+        for i in range(v.size):
+            potential = v[i] + bias[i]
+            above = potential >= threshold
+            v[i] = potential - (threshold if above else zero)
+            fired[i] = above
     words, found, base = fired.view(np.uint64), np.uint64(count), np.int32(0)
     for w in range(np.uint64(words.size)):
         mask = (words[w] * GATHER_BITS) >> np.uint64(56)
@@ -128,6 +142,7 @@ def simulate(
     projections: Int64,
     bias: Int32,
     v_init: Int32,
+    v_reset: Int32,
     out_degree: Int64,
     weights: Int32,
     listed: Int32,
@@ -153,6 +168,7 @@ def simulate(
         target = populations[p]
         offset, size, spiking = target[0], target[1], target[2] == 1
         v, current = potentials[offset : offset + size], bias[offset : offset + size]
+        after = v_reset[offset : offset + size]
         fired = np.zeros((size + 7) // 8 * 8, np.uint8)
         begins[p, : target[3] + 1] = count
         for t in range(target[3], steps):
@@ -172,7 +188,7 @@ def simulate(
             )
             if spiking:
                 spikes = _with_room(spikes, count, size + 8)
-                count = _fire(v, current, one, fired, spikes, count)
+                count = _fire(v, current, after, one, fired, spikes, count)
             else:
                 v += current
                 readout[t, column : column + size] = v

@@ -1,8 +1,9 @@
 """NEST through PyNN: one build presents all images, exactly.
 
 Differs from the reference in nothing: the neuron is NEST's stock `eprop_iaf` without its learning,
-which subtracts the threshold at a spike; C_m = 1, E_L = 0, no leak and delta synapses make one unit
-of weight or current per step one threshold. Weights on the grid make its sums exact, too.
+which subtracts the threshold at a spike (for a reset to a constant, `iaf_psc_delta`). C_m = 1,
+E_L = 0, no leak and delta synapses make one unit of weight or current per step one threshold.
+Weights on the grid make its sums exact, too.
 """
 
 from __future__ import annotations

@@ -16,7 +16,17 @@ from pyNN.nest.simulator import ID
 from spinn_convert.linear import LinearMap, synapses
 from spinn_convert.ops import Floats
 
-__all__ = ["BulkConnector", "SubtractiveIF", "nest", "pynn", "set_all", "set_each", "setup", "sim"]
+__all__ = [
+    "BulkConnector",
+    "ConstantResetIF",
+    "SubtractiveIF",
+    "nest",
+    "pynn",
+    "set_all",
+    "set_each",
+    "setup",
+    "sim",
+]
 
 
 COMPACT_NEURONS = 65_000
@@ -50,6 +60,14 @@ class SubtractiveIF(NativeCellType):  # type: ignore[misc]
     injectable = True
     always_local = False
     uses_parrot = False
+
+
+class ConstantResetIF(SubtractiveIF):
+    """Integrate-and-fire without leak, reset to a constant: NEST's `iaf_psc_delta`."""
+
+    nest_model = "iaf_psc_delta"
+    nest_name: ClassVar = {"on_grid": "iaf_psc_delta", "off_grid": "iaf_psc_delta"}
+    default_parameters: ClassVar = {**SubtractiveIF.default_parameters, "V_reset": 0.0}
 
 
 class _Cell(ID):  # type: ignore[misc]

@@ -62,14 +62,22 @@ class Session:
         populations = build(
             objects.pynn(neurons(self._network) // self._settings.threads + 1),
             self._network,
-            lambda population: objects.SubtractiveIF(V_th=NEVER),
+            self._cell_type,
             connector,
         )
         nodes = {name: population.node_collection for name, population in populations.items()}
         for population in self._neural:
             bias = np.broadcast_to(on_grid(population.bias, bits), population.shape)
             objects.set_each(nodes[population.name], "I_e", bias)
+            if population.v_reset is not None:
+                v_reset = np.broadcast_to(population.v_reset, population.shape)
+                objects.set_each(nodes[population.name], "V_reset", v_reset)
         return nodes
+
+    def _cell_type(self, population: Population) -> Any:
+        if population.v_reset is None:
+            return self._objects.SubtractiveIF(V_th=NEVER)
+        return self._objects.ConstantResetIF(V_th=NEVER)
 
     def _add_counters(self) -> Any:
         """Create two silent neurons per population: one adds up its spikes, one their synapses.

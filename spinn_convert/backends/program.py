@@ -38,7 +38,8 @@ PROJECTION_FIELDS = ("source", "delay", "is_conv", "weights", "rows", "weights_p
 class Program:
     """The network as arrays; one row per population and per projection (fields as named above).
 
-    one: the threshold. bias, v_init, out_degree: per neuron, populations one after another.
+    one: the threshold. bias, v_init, out_degree: per neuron, populations one after another;
+    v_reset likewise, or empty for reset by subtraction.
     weights: of convolutions, (I, kH, kW, O) with kW in the order of the targets; pixel p of the
     source reaches its targets in `runs` rows[p] to rows[p + 1], each (first target, first weight,
     length). listed: of other projections, the values of a sparse matrix by source neuron, with its
@@ -52,6 +53,7 @@ class Program:
     projections: Int64
     bias: Int32
     v_init: Int32
+    v_reset: Int32
     out_degree: Int64
     weights: Int32
     listed: Int32
@@ -86,12 +88,23 @@ def compile_program(network: Network) -> Program:
         projections=np.array(arrays.projections, np.int64).reshape(-1, len(PROJECTION_FIELDS)),
         bias=_integers(_per_neuron(members, [on_grid(p.bias, bits) for p in members]), arrays.one),
         v_init=_integers(_per_neuron(members, [p.v_init for p in members]), arrays.one),
+        v_reset=_resets(members, arrays.one),
         out_degree=_per_neuron(members, [degrees.get(p.name, none) for p in members]),
         weights=np.concatenate([*arrays.weights, np.zeros(0, np.int32)]),
         listed=np.concatenate([*arrays.listed, np.zeros(0, np.int32)]),
         posts=np.concatenate([*arrays.posts, np.zeros(0, np.int32)]),
         runs=np.concatenate([*arrays.runs, np.zeros((0, 3), np.int32)]),
         rows=np.concatenate([*arrays.rows, np.zeros(0, np.int64)]),
+    )
+
+
+def _resets(members: Sequence[Population], one: int) -> Int32:
+    """Return v_reset of all neurons, none if all subtract; readouts never spike."""
+    if all(p.v_reset is None for p in members):
+        return np.zeros(0, np.int32)
+    none = np.zeros((), np.float32)
+    return _integers(
+        _per_neuron(members, [none if p.v_reset is None else p.v_reset for p in members]), one
     )
 
 

@@ -96,6 +96,7 @@ def _simulate(
         program.projections,
         bias,
         program.v_init,
+        program.v_reset,
         program.out_degree,
         program.weights,
         program.listed,
