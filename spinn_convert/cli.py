@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import replace
@@ -14,7 +15,7 @@ from rich.console import Console
 from spinn_convert import __version__
 from spinn_convert.backends import NAMES
 from spinn_convert.cli_progress import watching
-from spinn_convert.cli_tables import population_table, result_table
+from spinn_convert.cli_tables import population_table, result_table, score_table
 from spinn_convert.errors import BackendError, Problem, SpinnConvertError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -113,6 +114,13 @@ def commands() -> None:
     " [default: late without clamp].",
 )
 @click.option(
+    "--record",
+    multiple=True,
+    metavar="POPULATION",
+    help="Save the output's potentials in recording.nix (`output`), and a population's spikes in"
+    " spikes.nix; may be repeated.",
+)
+@click.option(
     "--seed", type=int, default=1, show_default=True, help="Of the simulator's random numbers."
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads [default: all cores].")
@@ -137,7 +145,8 @@ def convert(model: Path, basic: bool, threads: int | None, **options: Any) -> No
     with watching() as watch:
         outcome = pipeline.execute(job, watch)
     output_console().print(result_table(outcome.report))
-    click.echo(f"wrote {outcome.folder}/: network.npz, report.json, accuracy.png")
+    written = ", ".join(sorted(path.name for path in outcome.folder.iterdir()))
+    click.echo(f"wrote {outcome.folder}/: {written}")
 
 
 @commands.command()
@@ -155,6 +164,42 @@ def inspect(model: Path, data: Path | None) -> None:
     for where in ("before", "after"):
         click.echo(f"on the host {where} the spikes: {network.made_from.get(where) or 'nothing'}")
     output_console().print(population_table(network, real))
+
+
+@commands.command()
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Labels of the images, in order: .npz with `labels`, or .npy.",
+)
+@click.option("--network", type=click.Path(path_type=Path), help="network.npz that was recorded.")
+@click.option("--readout", help="Name of the output's signal, where there are several.")
+@click.option(
+    "--read-out",
+    type=click.Choice(["all", "late"]),
+    default="all",
+    show_default=True,
+    help="Read the potential from step 0, or from when the first spikes have passed.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print all numbers as JSON.")
+def score(
+    recording: Path,
+    labels: Path,
+    network: Path | None,
+    readout: str | None,
+    read_out: str,
+    as_json: bool,
+) -> None:
+    """Score RECORDING: accuracy over time of output potentials, in any file that Neo reads."""
+    from spinn_convert.scoring import score_recording
+
+    content = score_recording(recording, labels, network, readout, read_out)
+    if as_json:
+        click.echo(json.dumps(content, indent=2))
+    else:
+        output_console().print(score_table(content))
 
 
 def without_clamp(job: Any, clamp_delay: int | None) -> Any:

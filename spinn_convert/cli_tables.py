@@ -76,3 +76,24 @@ def population_table(network: Any, scales_are_real: bool) -> Table:
             str(population.release),
         )
     return table
+
+
+def score_table(content: dict[str, Any]) -> Table:
+    """Return accuracy and agreement of a recording at ten steps, and when it is good enough."""
+    snn = content["snn"]
+    title = f"{content['images']} images, {content['steps']} steps each, on {content['backend']}"
+    table = Table(title=title, show_header=True)
+    columns = ["step", "SNN accuracy"] + (["agrees with the ANN on"] if "agreement" in snn else [])
+    for column in columns:
+        table.add_column(column, justify="right")
+    for share in range(1, 11):
+        step = max(1, content["steps"] * share // 10)
+        row = [str(step), f"{snn['accuracy_by_step'][step - 1]:.2%}"]
+        if "agreement" in snn:
+            row.append(f"{snn['agreement_by_step'][step - 1]:.2%}")
+        table.add_row(*row)
+    if "ann" in content:
+        first = snn["first_step_within_half_percent"] or f"more than {content['steps']}"
+        ann = f"ANN accuracy {content['ann']['accuracy']:.2%}"
+        table.caption = f"{ann}; steps to 0.5 % below: {first}"
+    return table

@@ -102,6 +102,25 @@ def load_dataset(path: Path, shape: Shape, classes: int | None) -> Dataset:
     )
 
 
+def load_labels(path: Path) -> NDArray[np.int64]:
+    """Return labels (N,) from an .npz with the array `labels`, or an .npy; raises DataError."""
+    if path.suffix == ".npy":
+        try:
+            labels = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            what, fix = "cannot be read as .npy", "write it with numpy.save"
+            raise DataError([Problem(str(path), what, fix)]) from error
+    else:
+        arrays = _read(path)
+        if "labels" not in arrays:
+            raise DataError([Problem(str(path), "has no array labels", f"store {KEYS}")])
+        labels = arrays["labels"]
+    problems = _label_problems(str(path), labels, labels.shape[0] if labels.ndim else 0, None)
+    if problems:
+        raise DataError(problems)
+    return np.asarray(labels, np.int64)
+
+
 def _read(path: Path) -> dict[str, NDArray[np.generic]]:
     if not path.exists():
         fix = f"give a file with --data; it holds {KEYS}"

@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil, prod
 from pathlib import Path
@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from spinn_convert import backends, decode, host, output, report, store
+from spinn_convert import backends, decode, host, neo_recording, output, report, store
 from spinn_convert.backends.constant_reset import with_constant_reset
 from spinn_convert.calibrate import calibrate
 from spinn_convert.convert import Method, convert
 from spinn_convert.data import image_shape, load_dataset, normalised
-from spinn_convert.errors import BackendError, ModelError, Problem
+from spinn_convert.errors import BackendError, DataError, ModelError, Problem
 from spinn_convert.fold import Layer, fold
 from spinn_convert.load import Model, load
 from spinn_convert.network import Network
@@ -56,6 +56,7 @@ class Job:
     arithmetic: str = "float"
     reset: str = "subtract"
     read_out: str | None = None
+    record: tuple[str, ...] = ()
     steps: int | None = None
     images: int | None = None
     seed: int = 1
@@ -101,7 +102,9 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
             model, layers = read(job.model, job.data, job.max_pool)
             found = data_path(job.model, job.data)
             dataset = load_dataset(found, model.image_shape, classes(model))
-            _check(backend, draft(model, layers, job.method), job)
+            rough = draft(model, layers, job.method)
+            record = recorded(job.record, rough)
+            _check(backend, rough, job)
         with timing.phase("calibrate"):
             images = normalised(dataset.calibration)
             network = calibrated(model, layers, images, job.method, job.threads, watch("calibrate"))
@@ -120,7 +123,7 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
             relu1 = decode.relu1_logits(
                 network, values, images, logits, job.threads, watch("ReLU1")
             )
-        settings = _settings(network, job)
+        settings = replace(_settings(network, job), record=record)
         calibration = host.core_input(model, normalised(dataset.calibration, 0, SIZING_IMAGES), 1)
         stimulus = Stimulus(values, calibration)
         if job.reset == "zero" and job.arithmetic == "float":
@@ -136,11 +139,35 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
         scores = report.score(snn, ann, relu1, dataset.labels[:count])
         shown = asdict(job.method) | {"read_out": _read_out(job)}
         shown |= {key: getattr(job, key) for key in SHOWN_SETTINGS}
+        if job.record:
+            block = neo_recording.output_block(recording, network, ann.argmax(1))
+            neo_recording.save(block, folder / "recording.nix")
+        if record:
+            block = neo_recording.spike_block(recording, network)
+            neo_recording.save(block, folder / "spikes.nix")
         content = report.as_json(network, recording, scores, shown, timing.seconds, versions())
         output.write_json(folder / "report.json", content)
         title = f"{job.model.name} on {job.backend}, {count} images"
         report.draw(scores, network, title, folder / "accuracy.png")
     return Outcome(network, recording, scores, content, target)
+
+
+def recorded(names: tuple[str, ...], network: Network) -> tuple[str, ...]:
+    """Return the populations to record; "output" stands for the readouts, which always are.
+
+    Raises DataError for a name that is none, BackendError if Neo is missing.
+    """
+    spiking = [p.name for p in network.spiking]
+    problems = [
+        Problem(f"--record {name}", "no such population", f"choose output, {', '.join(spiking)}")
+        for name in names
+        if name not in ("output", *spiking)
+    ]
+    if problems:
+        raise DataError(problems)
+    if names:
+        neo_recording.require_neo()
+    return tuple(name for name in names if name != "output")
 
 
 def read(path: Path, data: Path | None, max_pool: str) -> tuple[Model, tuple[Layer, ...]]:
