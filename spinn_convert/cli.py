@@ -127,6 +127,11 @@ def commands() -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder to write [default: MODEL.spinn]."
 )
+@click.option(
+    "--script",
+    type=click.Path(path_type=Path),
+    help="Folder to write a PyNN script (NEST) and its data to, which need no spinn-convert.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the folder if spinn-convert wrote it.")
 def convert(model: Path, basic: bool, threads: int | None, **options: Any) -> None:
     """Convert MODEL.onnx, simulate its test images, report accuracy and cost."""

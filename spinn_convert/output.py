@@ -16,12 +16,13 @@ MARK = "report.json"
 
 
 @contextmanager
-def new_folder(target: Path, overwrite: bool) -> Iterator[Path]:
+def new_folder(target: Path, overwrite: bool, mark: str = MARK) -> Iterator[Path]:
     """Yield a temporary folder that becomes `target` if the block ends without an exception.
 
-    Raises DataError if `target` exists, unless it is to be overwritten and is one of ours.
+    mark: name of a file by which a folder of this kind is known as ours. Raises DataError if
+    `target` exists, unless it is to be overwritten and is one of ours.
     """
-    _check(target, overwrite)
+    _check(target, overwrite, mark)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -32,7 +33,7 @@ def new_folder(target: Path, overwrite: bool) -> Iterator[Path]:
         made.chmod(0o755)
         yield made
         if target.exists():
-            _check(target, overwrite)
+            _check(target, overwrite, mark)
             shutil.rmtree(target)
         made.rename(target)
     finally:
@@ -44,12 +45,12 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _check(target: Path, overwrite: bool) -> None:
+def _check(target: Path, overwrite: bool, mark: str) -> None:
     if not target.exists() and not target.is_symlink():
         return
     if not overwrite:
         fix = "choose another --out, or replace it with --overwrite"
         raise DataError([Problem(str(target), "exists already", fix)])
-    if not target.is_dir() or target.is_symlink() or not (target / MARK).is_file():
-        what = f"has no {MARK}, so it is not a folder that spinn-convert wrote"
+    if not target.is_dir() or target.is_symlink() or not (target / mark).is_file():
+        what = f"has no {mark}, so it is not a folder that spinn-convert wrote"
         raise DataError([Problem(str(target), what, "choose another --out")])

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spinn_convert import backends, decode, host, neo_recording, output, report, store
+from spinn_convert import backends, decode, host, neo_recording, output, report, script, store
 from spinn_convert.backends.constant_reset import with_constant_reset
 from spinn_convert.calibrate import calibrate
 from spinn_convert.convert import Method, convert
@@ -57,6 +55,7 @@ class Job:
     reset: str = "subtract"
     read_out: str | None = None
     record: tuple[str, ...] = ()
+    script: Path | None = None
     steps: int | None = None
     images: int | None = None
     seed: int = 1
@@ -139,13 +138,27 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
         scores = report.score(snn, ann, relu1, dataset.labels[:count])
         shown = asdict(job.method) | {"read_out": _read_out(job)}
         shown |= {key: getattr(job, key) for key in SHOWN_SETTINGS}
+        if job.script:
+            classes_of_ann, known = ann.argmax(1), dataset.labels[:count]
+            script.write(
+                network,
+                values,
+                known,
+                classes_of_ann,
+                settings.steps,
+                _read_out(job),
+                job.script,
+                job.overwrite,
+            )
         if job.record:
             block = neo_recording.output_block(recording, network, ann.argmax(1))
             neo_recording.save(block, folder / "recording.nix")
         if record:
             block = neo_recording.spike_block(recording, network)
             neo_recording.save(block, folder / "spikes.nix")
-        content = report.as_json(network, recording, scores, shown, timing.seconds, versions())
+        content = report.as_json(
+            network, recording, scores, shown, timing.seconds, report.versions()
+        )
         output.write_json(folder / "report.json", content)
         title = f"{job.model.name} on {job.backend}, {count} images"
         report.draw(scores, network, title, folder / "accuracy.png")
@@ -233,17 +246,6 @@ def inspect(path: Path, data: Path | None, max_pool: str = "spiking") -> tuple[N
     calibration = load_dataset(found, model.image_shape, None).calibration
     images = normalised(calibration, 0, INSPECTED_IMAGES)
     return calibrated(model, layers, images, method, 1), True
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of all that shapes a result."""
-    found = {"python": platform.python_version()}
-    for package in ("spinn_convert", "numpy", "torch", "onnxruntime", "pynn", "nest-simulator"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def _made_from(model: Model) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,17 @@ def as_json(
         "timing": {phase: round(seconds, 3) for phase, seconds in timing.items()},
         "versions": dict(versions),
     }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that shapes a result."""
+    found = {"python": platform.python_version()}
+    for package in ("spinn_convert", "numpy", "torch", "onnxruntime", "pynn", "nest-simulator"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
 
 
 def draw(scores: Scores, network: Network, title: str, path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Scripts that run a converted network without this package; `script` copies them beside data."""

@@ -1,0 +1,69 @@
+"""The script that --script writes runs on PyNN and NEST alone and finds what the report says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import EXAMPLES
+from test_max_pool import pooled_model
+
+from spinn_convert import pipeline
+from spinn_convert.convert import Method
+from spinn_convert.errors import DataError
+
+
+def run_script(folder, tmp_path, *arguments):
+    """Run it where spinn_convert cannot be imported."""
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked" / "spinn_convert.py").write_text("raise ImportError('not here')\n")
+    return subprocess.run(
+        [sys.executable, str(folder / "run.py"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "blocked")},
+    )
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize("clamp_delay", [0, 1])
+def test_script_agrees_with_the_report(write_model, tmp_path, reset, clamp_delay):
+    path = pooled_model(write_model)
+    x = np.random.default_rng(1).standard_normal((20, 1, 6, 5)).astype(np.float32)
+    labels = np.arange(20) % 3
+    np.savez(path.with_suffix(".npz"), images=x, calibration_images=x, labels=labels)
+    job = pipeline.Job(
+        path,
+        method=Method(clamp_delay=clamp_delay),
+        reset=reset,
+        steps=48,
+        out=tmp_path / "out",
+        script=tmp_path / "script",
+    )
+    outcome = pipeline.execute(job)
+    done = run_script(tmp_path / "script", tmp_path)
+    assert done.returncode == 0, done.stderr
+    snn, ann = outcome.report["snn"], outcome.report["ann"]
+    expected = (
+        f"ANN {ann['accuracy']:.2%}, SNN {snn['accuracy']:.2%}, agreement {snn['agreement']:.2%}"
+    )
+    assert done.stdout.splitlines()[-1] == expected
+    with pytest.raises(DataError, match="script: exists already"):
+        pipeline.execute(pipeline.replace(job, out=tmp_path / "again"))
+    assert not (tmp_path / "again").exists()
+
+
+def test_script_of_the_example_runs(tmp_path):
+    job = pipeline.Job(
+        EXAMPLES / "resnet18.onnx", images=2, out=tmp_path / "out", script=tmp_path / "script"
+    )
+    outcome = pipeline.execute(job)
+    done = run_script(tmp_path / "script", tmp_path, "1")
+    assert done.returncode == 0, done.stderr
+    first = int(outcome.scores.snn_by_step[-1] * 2) // 2
+    assert f"agreement {first:.2%}" in done.stdout
