@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from pathlib import Path
 
 import onnx
-from onnx import helper, numpy_helper
 
 from spinn_convert.cut import cut
 from spinn_convert.errors import ModelError, Problem
 from spinn_convert.graph import Graph, Node
-from spinn_convert.linear import LinearMap
 from spinn_convert.onnx_file import (
     Source,
     ancestors,
@@ -25,10 +23,17 @@ from spinn_convert.onnx_file import (
     simplify,
     static_shape,
 )
-from spinn_convert.onnx_ops import Array, Step, Tensor, Unsupported, read
-from spinn_convert.ops import Affine, Gather, Input, MaxPool, Shape, pooled_shape
-
-Values = dict[str, Tensor | Array | None]
+from spinn_convert.onnx_nodes import (
+    Names,
+    Values,
+    constants,
+    names_of,
+    read_node,
+    read_nodes,
+    used_tensors,
+)
+from spinn_convert.onnx_ops import Tensor, Unsupported
+from spinn_convert.ops import Affine, Gather, Input, MaxPool, Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +97,9 @@ def _load(original: Source, source: Source, sizes: tuple[int, ...]) -> Model:
     nodes = [Node(halves.entry, Input(), (), entry[1:])]
     values = constants(simple.graph)
     values[halves.entry] = Tensor(halves.entry, entry[1:])
-    nodes += read_nodes(path, halves.core, values, used_tensors(simple.graph))
-    nodes += _extended(simple.graph, halves.after, values, nodes)
+    names = names_of(simple.graph)
+    nodes += read_nodes(path, halves.core, values, names)
+    nodes += _extended(simple.graph, halves.after, values, names, nodes)
     graph = Graph(tuple(nodes), _handed_back(simple.graph, halves.after, values, nodes))
     outputs = [value.name for value in simple.graph.output]
     after = ancestors(simple.graph.node, outputs, graph.outputs)
@@ -136,7 +142,7 @@ def _sizes(source: Source, image_shape: Shape | None) -> tuple[int, ...]:
 
 def _entry_shape(source: Source, proto: onnx.ModelProto, name: str) -> Shape:
     """Return the shape of the core's input, with its batch axis."""
-    (value,) = described(proto, [source.input], [name])
+    (value,) = described(source, proto, [name])
     shape = static_shape(value)
     if shape is None or len(shape) < 2:
         what = f"the shape of {name}, which the first layer with weights reads, is not known"
@@ -150,19 +156,6 @@ def _without_batch(value: onnx.ValueInfoProto) -> Shape | None:
     return None if shape is None else shape[1:]
 
 
-def constants(graph: onnx.GraphProto) -> Values:
-    """Return all stored weights by name."""
-    values: Values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    values[""] = None
-    return values
-
-
-def used_tensors(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto] | None = None) -> set[str]:
-    """Return all tensors that the model returns or that nodes read."""
-    reading = graph.node if nodes is None else nodes
-    return {value.name for value in graph.output} | {n for node in reading for n in reads(node)}
-
-
 def _handed_back(
     graph: onnx.GraphProto, after: Sequence[onnx.NodeProto], values: Values, core: Sequence[Node]
 ) -> tuple[str, ...]:
@@ -173,49 +166,18 @@ def _handed_back(
     return tuple(node.name for node in core[1:] if node.name in names)
 
 
-def read_nodes(
-    path: Path, protos: Iterable[onnx.NodeProto], values: Values, used: set[str]
-) -> list[Node]:
-    """Read nodes and add their results to `values`, which holds what they depend on.
-
-    Raises ModelError with everything that could not be read.
-    """
-    nodes: list[Node] = []
-    problems = []
-    for proto in protos:
-        if not all(name in values for name in proto.input):
-            continue  # made by a node that was refused
-        try:
-            nodes += _read(proto, values, used)
-        except Unsupported as error:
-            where = f"{path}, node {proto.name or proto.output[0]} ({proto.op_type})"
-            problems.append(Problem(where, error.what, error.fix))
-    if problems:
-        raise ModelError(problems)
-    return nodes
-
-
-def _read(proto: onnx.NodeProto, values: Values, used: set[str]) -> list[Node]:
-    """Read one node and add its outputs to `values`; raises Unsupported."""
-    try:
-        results = _results(proto, values, used)
-        found = {name: list(_flatten(step, name)) for name, step in results.items()}
-    except ValueError as error:
-        raise Unsupported(str(error)) from error
-    for name, nodes in found.items():
-        step = results[name]
-        values[name] = Tensor(name, nodes[-1].shape) if isinstance(step, Step) else step
-    return [node for nodes in found.values() for node in nodes]
-
-
 def _extended(
-    graph: onnx.GraphProto, after: Sequence[onnx.NodeProto], values: Values, core: Sequence[Node]
+    graph: onnx.GraphProto,
+    after: Sequence[onnx.NodeProto],
+    values: Values,
+    names: Names,
+    core: Sequence[Node],
 ) -> list[Node]:
     """Read on behind each last layer, through linear nodes, while its result does not grow.
 
     So a bias or a global pooling behind the last convolution belongs to the core.
     """
-    used, outputs = used_tensors(graph), {value.name for value in graph.output}
+    outputs = {value.name for value in graph.output}
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for name in reads(node):
@@ -230,7 +192,7 @@ def _extended(
             if len(node.output) != 1 or node.output[0] not in behind:
                 break
             try:
-                new = _read(node, known, used)
+                new = read_node(node, known, names)
             except (Unsupported, KeyError):
                 break
             at, path = node.output[0], path + new
@@ -249,47 +211,3 @@ def _computes(node: Node) -> bool:
     return isinstance(node.op, Affine) and not (
         node.op.bias is None and all(isinstance(op, Gather) for op in node.op.ops)
     )
-
-
-def _results(
-    node: onnx.NodeProto, values: Mapping[str, Tensor | Array | None], used: set[str]
-) -> dict[str, Step | Tensor | Array]:
-    """Return what the node's outputs are, by name; those that nothing uses may be missing."""
-    operator = (
-        f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
-    )
-    attributes = {a.name: _attribute(a) for a in node.attribute}
-    inputs = [values[name] for name in node.input]
-    result = read(operator, inputs, attributes, len(node.output))
-    results = result if isinstance(result, tuple) else (result,)
-    for position, name in enumerate(node.output):
-        if position >= len(results) and name and name in used:
-            raise Unsupported(f"its output {position + 1} ({name}) has no spiking form")
-    return {name: value for name, value in zip(node.output, results) if name}
-
-
-def _attribute(attribute: onnx.AttributeProto) -> object:
-    value = helper.get_attribute_value(attribute)
-    if isinstance(value, onnx.TensorProto):
-        return numpy_helper.to_array(value)
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def _flatten(step: Step | Tensor | Array, name: str) -> Iterator[Node]:
-    """Yield the nodes of a step, operands first; an operand that is a step gets a derived name."""
-    if not isinstance(step, Step):
-        return
-    inputs = []
-    for position, operand in enumerate(step.inputs):
-        if isinstance(operand, Tensor):
-            inputs.append(operand)
-            continue
-        inner = list(_flatten(operand, f"{name}.{position}"))
-        yield from inner
-        inputs.append(Tensor(inner[-1].name, inner[-1].shape))
-    shape = inputs[0].shape
-    if isinstance(step.op, Affine):
-        shape = LinearMap(shape, step.op.ops).out_shape
-    elif isinstance(step.op, MaxPool):
-        shape = pooled_shape(step.op, shape)
-    yield Node(name, step.op, tuple(tensor.name for tensor in inputs), shape)
