@@ -126,8 +126,9 @@ def _shape_problem(tensor: onnx.TensorProto) -> str:
 def _bytes(tensor: onnx.TensorProto) -> int:
     """Return how many bytes of raw data a tensor's shape needs."""
     kind = TensorProto.DataType.Name(tensor.data_type)
-    bits = BITS.get(kind) or 8 * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
-    return -(-prod(tensor.dims) * bits // 8)
+    dtype: np.dtype[np.generic] = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    elements: int = prod(tensor.dims)
+    return -(-elements * BITS.get(kind, 8 * dtype.itemsize) // 8)
 
 
 def bound_external(path: Path, proto: onnx.ModelProto) -> None:

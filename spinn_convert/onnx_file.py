@@ -31,6 +31,9 @@ TYPES = {
 ROOM = 2**30
 """Bytes that onnxruntime may take to simplify a file, beside COPIES of the file itself."""
 COPIES = 4
+LARGEST_CONSTANT = 2**26
+"""Bytes of a constant that onnxruntime computes, or more if the file itself has more."""
+FOLDING_LIMIT = "optimization.constant_folding_max_output_size_in_bytes"
 LONGEST_REASON = 300
 SILENT = 4
 """onnxruntime's severity above all that it logs: it raises what it logs as an error."""
@@ -117,8 +120,10 @@ def _session(
     """Return onnxruntime's session of a file, or of a part; ModelError if it cannot load that."""
     try:
         content = proto.SerializeToString()
+        largest = max(LARGEST_CONSTANT, len(content))
+        options.add_session_config_entry(FOLDING_LIMIT, str(largest))
         with growing_by(ROOM + COPIES * len(content)):
-            return onnxruntime.InferenceSession(content, options, PROVIDERS)
+            return onnxruntime.InferenceSession(content, options, PROVIDERS, enable_fallback=0)
     except Exception as error:  # onnxruntime raises a dozen types of its own, protobuf beyond 2 GB
         what = f"onnxruntime cannot load this model ({_reason(error)})"
         raise ModelError([Problem(str(path), what, "export the model again")]) from error
