@@ -200,7 +200,8 @@ def _tensor(values: Floats, like: torch.Tensor) -> torch.Tensor:
 
 def on_grid(values: NDArray[np.floating], bits: int) -> Floats:
     """Round to multiples of 2^-bits."""
-    return np.asarray(np.ldexp(np.rint(np.ldexp(values, bits)), -bits), np.float32)
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused or reported as that
+        return np.asarray(np.ldexp(np.rint(np.ldexp(values, bits)), -bits), np.float32)
 
 
 def fan_out(linear: LinearMap, bits: int) -> NDArray[np.int64]:

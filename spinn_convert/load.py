@@ -35,6 +35,9 @@ from spinn_convert.onnx_nodes import (
 from spinn_convert.onnx_ops import Tensor, Unsupported
 from spinn_convert.ops import Affine, Gather, Input, MaxPool, Shape
 
+MOST_ELEMENTS = 2**26
+"""Of a tensor in the core: 64 channels of 1024 x 1024 neurons."""
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -93,6 +96,7 @@ def _load(original: Source, source: Source, sizes: tuple[int, ...]) -> Model:
         what = "no layer with weights depends on the input"
         raise ModelError([Problem(str(path), what, "export a trained network")])
     entry = _entry_shape(source, simple, halves.entry)
+    _refuse_huge(path, simple, halves.entry, halves.core)
     batched = len(sizes) != 3 or len(entry) != 4
     nodes = [Node(halves.entry, Input(), (), entry[1:])]
     values = constants(simple.graph)
@@ -149,6 +153,28 @@ def _entry_shape(source: Source, proto: onnx.ModelProto, name: str) -> Shape:
         fix = "export the model with a fixed image size"
         raise ModelError([Problem(str(source.path), what, fix)])
     return shape
+
+
+def _refuse_huge(
+    path: Path, proto: onnx.ModelProto, entry: str, core: Sequence[onnx.NodeProto]
+) -> None:
+    """Raise ModelError for tensors of the core that no machine could simulate."""
+    graph = proto.graph
+    shapes = {value.name: static_shape(value) for value in (*graph.input, *graph.value_info)}
+    places = {
+        name: f"{node.name or name} ({node.op_type})" for node in core for name in node.output
+    }
+    problems = [
+        Problem(
+            f"{path}, {places.get(name, name)}",
+            f"a tensor of shape {shape} has more than {MOST_ELEMENTS:,} elements",
+            "export the model for smaller images",
+        )
+        for name in (entry, *places)
+        if prod(shape := shapes.get(name) or ()) > MOST_ELEMENTS
+    ]
+    if problems:
+        raise ModelError(problems)
 
 
 def _without_batch(value: onnx.ValueInfoProto) -> Shape | None:
