@@ -10,7 +10,7 @@ from pathlib import Path
 
 import onnx
 
-from spinn_convert.cut import cut
+from spinn_convert.cut import Cut, cut
 from spinn_convert.errors import ModelError, Problem
 from spinn_convert.graph import Graph, Node
 from spinn_convert.onnx_file import (
@@ -28,6 +28,7 @@ from spinn_convert.onnx_nodes import (
     Values,
     constants,
     names_of,
+    place,
     read_node,
     read_nodes,
     used_tensors,
@@ -95,8 +96,7 @@ def _load(original: Source, source: Source, sizes: tuple[int, ...]) -> Model:
     if halves is None:
         what = "no layer with weights depends on the input"
         raise ModelError([Problem(str(path), what, "export a trained network")])
-    entry = _entry_shape(source, simple, halves.entry)
-    _refuse_huge(path, simple, halves.entry, halves.core)
+    entry = _shapes(source, simple, halves)[halves.entry]
     batched = len(sizes) != 3 or len(entry) != 4
     nodes = [Node(halves.entry, Input(), (), entry[1:])]
     values = constants(simple.graph)
@@ -144,37 +144,30 @@ def _sizes(source: Source, image_shape: Shape | None) -> tuple[int, ...]:
     return tuple(size for size in fixed if size is not None)
 
 
-def _entry_shape(source: Source, proto: onnx.ModelProto, name: str) -> Shape:
-    """Return the shape of the core's input, with its batch axis."""
-    (value,) = described(source, proto, [name])
-    shape = static_shape(value)
-    if shape is None or len(shape) < 2:
-        what = f"the shape of {name}, which the first layer with weights reads, is not known"
+def _shapes(source: Source, proto: onnx.ModelProto, halves: Cut) -> dict[str, Shape]:
+    """Return the shapes, with the batch axis, of the core's input and of its tensors if known.
+
+    Raises ModelError where there are too many elements, or where the input's shape is not known.
+    """
+    made = {name: node for node in halves.core for name in node.output if name}
+    values = described(source, proto, [halves.entry, *made])
+    shapes = {value.name: shape for value in values if (shape := static_shape(value))}
+    if len(shapes.get(halves.entry, ())) < 2:
+        what = f"the shape of {halves.entry}, which the first layer with weights reads, is unknown"
         fix = "export the model with a fixed image size"
         raise ModelError([Problem(str(source.path), what, fix)])
-    return shape
-
-
-def _refuse_huge(
-    path: Path, proto: onnx.ModelProto, entry: str, core: Sequence[onnx.NodeProto]
-) -> None:
-    """Raise ModelError for tensors of the core that no machine could simulate."""
-    graph = proto.graph
-    shapes = {value.name: static_shape(value) for value in (*graph.input, *graph.value_info)}
-    places = {
-        name: f"{node.name or name} ({node.op_type})" for node in core for name in node.output
-    }
     problems = [
         Problem(
-            f"{path}, {places.get(name, name)}",
-            f"a tensor of shape {shape} has more than {MOST_ELEMENTS:,} elements",
+            f"{source.path}, {place(made[name]) if name in made else name}",
+            f"its result of shape {shape} has more than {MOST_ELEMENTS:,} elements",
             "export the model for smaller images",
         )
-        for name in (entry, *places)
-        if prod(shape := shapes.get(name) or ()) > MOST_ELEMENTS
+        for name, shape in shapes.items()
+        if prod(shape) > MOST_ELEMENTS
     ]
     if problems:
         raise ModelError(problems)
+    return shapes
 
 
 def _without_batch(value: onnx.ValueInfoProto) -> Shape | None:

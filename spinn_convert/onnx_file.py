@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import onnx
@@ -33,6 +34,8 @@ ROOM = 2**30
 COPIES = 4
 LARGEST_CONSTANT = 2**26
 """Bytes of a constant that onnxruntime computes, or more if the file itself has more."""
+LARGEST_SHAPE = 1024
+"""Elements of a constant that may say a shape, or what decides about one."""
 FOLDING_LIMIT = "optimization.constant_folding_max_output_size_in_bytes"
 LONGEST_REASON = 300
 SILENT = 4
@@ -159,9 +162,17 @@ def _value_info(value: onnxruntime.NodeArg) -> onnx.ValueInfoProto:
 def described(
     source: Source, proto: onnx.ModelProto, names: Sequence[str]
 ) -> list[onnx.ValueInfoProto]:
-    """Return type and shape of the tensors `names` of a simplified file."""
+    """Return type and shape of the tensors `names` of a simplified file.
+
+    Of large weights onnxruntime is told the shape only; no shape depends on more.
+    """
     options = _options(onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
-    made = _session(source.path, part(proto, [source.input], names), options)
+    weights = [
+        helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        for tensor in proto.graph.initializer
+        if prod(tensor.dims) > LARGEST_SHAPE
+    ]
+    made = _session(source.path, part(proto, [source.input, *weights], names), options)
     return list(map(_value_info, made.get_outputs()))
 
 
@@ -222,14 +233,15 @@ def part(
     """
     own = {value.name: value for value in proto.graph.input}
     values = [own[value] if isinstance(value, str) else value for value in inputs]
-    nodes = ancestors(proto.graph.node, outputs, [value.name for value in values])
+    given = {value.name for value in values}
+    nodes = ancestors(proto.graph.node, outputs, given)
     used = {name for node in nodes for name in reads(node)} | set(outputs)
     graph = helper.make_graph(
         nodes,
         "part",
         [value for value in values if value.name in used],
         [onnx.ValueInfoProto(name=name) for name in outputs],
-        [tensor for tensor in proto.graph.initializer if tensor.name in used],
+        [tensor for tensor in proto.graph.initializer if tensor.name in used - given],
     )
     return helper.make_model(
         graph,

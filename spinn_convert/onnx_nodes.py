@@ -63,11 +63,15 @@ def read_nodes(
         try:
             nodes += read_node(proto, values, names)
         except Unsupported as error:
-            where = f"{path}, node {proto.name or proto.output[0]} ({proto.op_type})"
-            problems.append(Problem(where, error.what, error.fix))
+            problems.append(Problem(f"{path}, {place(proto)}", error.what, error.fix))
     if problems:
         raise ModelError(problems)
     return nodes
+
+
+def place(node: onnx.NodeProto) -> str:
+    """Return how messages name a node."""
+    return f"node {node.name or node.output[0]} ({node.op_type})"
 
 
 def read_node(proto: onnx.NodeProto, values: Values, names: Names) -> list[Node]:
