@@ -14,12 +14,13 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from spinn_convert import __version__
 from spinn_convert.backends import NAMES
-from spinn_convert.errors import SpinnConvertError
+from spinn_convert.errors import SpinnConvertError, printable
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -260,10 +261,9 @@ def population_table(network: Any, scales_are_real: bool) -> Table:
             f"{low:.3g}..{high:.3g}" if scales_are_real and population.kind == "spiking" else "-"
         )
         synapses = counts[population.name]
+        name = escape(printable(population.name))
         table.add_row(
-            population.name
-            if population.kind == "spiking"
-            else f"{population.name} ({population.kind})",
+            name if population.kind == "spiking" else f"{name} ({population.kind})",
             "x".join(map(str, population.shape)),
             f"{population.size:,}",
             f"{synapses / population.size:,.0f}",

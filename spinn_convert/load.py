@@ -36,8 +36,8 @@ from spinn_convert.onnx_nodes import (
 from spinn_convert.onnx_ops import Tensor, Unsupported
 from spinn_convert.ops import Affine, Gather, Input, MaxPool, Shape
 
-MOST_ELEMENTS = 2**26
-"""Of a tensor in the core: 64 channels of 1024 x 1024 neurons."""
+MOST_ELEMENTS = 2**25
+"""Of a tensor in the core: 64 channels of 512 x 1024 neurons."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,23 @@ from random import Random
 import onnx
 from onnx import helper
 
-NAMES = ("", "\n", "a\nb", "😀", "x", "y", "w", "a" * 5000, "r.0", "../w", "%s", "[bold]", "\0")
+NAMES = (
+    "",
+    "\n",
+    "a\nb",
+    "😀",
+    "x",
+    "y",
+    "w",
+    "a" * 5000,
+    "r.0",
+    "../w",
+    "%s",
+    "[bold]",
+    "[/bold]",
+    "\0",
+    "\x1b[2J",
+)
 OPERATORS = (
     *("Sigmoid", "LSTM", "Einsum", "Unheard", "", "Scan", "SequenceAt", "StringNormalizer"),
     *("DeformConv", "ConvInteger", "QLinearConv", "MatMul", "Gather", "Slice", "Split", "Concat"),

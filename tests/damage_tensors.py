@@ -264,9 +264,9 @@ def huge_operator(rng: Random, proto: onnx.ModelProto) -> None:
                 node.input[position] = last
 
 
-def huge_outputs(rng: Random, proto: onnx.ModelProto) -> None:
+def huge_outputs(rng: Random, proto: onnx.ModelProto, size: int = 2**26) -> None:
     """Return constants that are huge together: folded, they would all be stored."""
-    proto.graph.initializer.append(numpy_helper.from_array(np.array([2**26]), "size!"))
+    proto.graph.initializer.append(numpy_helper.from_array(np.array([size]), "size!"))
     for number in range(40):
         names = [f"big{number}!"], [f"sine{number}!"]
         proto.graph.node.append(helper.make_node("ConstantOfShape", ["size!"], names[0]))
