@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
+
+from spinn_convert.errors import printable
 
 
 def result_table(report: dict[str, Any]) -> Table:
@@ -64,10 +67,9 @@ def population_table(network: Any, scales_are_real: bool) -> Table:
             f"{low:.3g}..{high:.3g}" if scales_are_real and population.kind == "spiking" else "-"
         )
         synapses = counts[population.name]
+        name = escape(printable(population.name))
         table.add_row(
-            population.name
-            if population.kind == "spiking"
-            else f"{population.name} ({population.kind})",
+            name if population.kind == "spiking" else f"{name} ({population.kind})",
             "x".join(map(str, population.shape)),
             f"{population.size:,}",
             f"{synapses / population.size:,.0f}",

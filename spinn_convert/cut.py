@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import onnx
 
@@ -85,21 +86,23 @@ def _has_weights(node: onnx.NodeProto, dynamic: Collection[str]) -> bool:
 def _dominator(
     nodes: Sequence[onnx.NodeProto], source: str, dynamic: Collection[str], edge: Collection[str]
 ) -> str:
-    """Return the last tensor that all paths from `source` to the tensors `edge` pass."""
-    passed = {source: (source,)}
+    """Return the last tensor that all paths from `source` to the tensors `edge` pass.
+
+    `before` is the tree of dominators: the last tensor that all paths to a tensor pass.
+    """
+    before: dict[str, str] = {source: ""}
+    depth = {source: 0}
+
+    def shared(a: str, b: str) -> str:
+        while a != b:
+            a, b = (before[a], b) if depth[a] > depth[b] else (a, before[b])
+        return a
+
     for node in nodes:
-        inputs = [passed[name] for name in reads(node) if name in passed]
+        inputs = [name for name in reads(node) if name in depth]
         if inputs:
-            shared = _common(inputs)
-            passed.update({name: (*shared, name) for name in node.output if name in dynamic})
-    return _common([passed[name] for name in edge])[-1]
-
-
-def _common(chains: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the beginning that all chains share."""
-    shared = []
-    for names in zip(*chains):
-        if len(set(names)) > 1:
-            break
-        shared.append(names[0])
-    return tuple(shared)
+            last = reduce(shared, inputs)
+            for name in node.output:
+                if name in dynamic:
+                    before[name], depth[name] = last, depth[last] + 1
+    return reduce(shared, edge)

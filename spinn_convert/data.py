@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spinn_convert.archive import Arrays, read_arrays, shape_of
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.ops import Floats, Shape
 
@@ -16,6 +16,8 @@ KEYS = (
     "images (N, *input shape) and labels (N,) for testing, calibration_images of the training set;"
     " optional: scale, mean (C,), std (C,) with network input = (images * scale - mean) / std"
 )
+
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,19 +52,8 @@ def normalised(images: Images, start: int = 0, stop: int | None = None) -> Float
 
 def image_shape(path: Path) -> Shape | None:
     """Return the shape of one image of the .npz, None if there is no such file or array."""
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open("images.npy") as stored:
-            version = np.lib.format.read_magic(stored)
-            shape, _, _ = READ_HEADER[version](stored)
-            return tuple(shape[1:])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        return None
-
-
-READ_HEADER = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+    shape = shape_of(path, "images")
+    return None if shape is None else shape[1:]
 
 
 def load_dataset(path: Path, shape: Shape, classes: int | None) -> Dataset:
@@ -80,18 +71,14 @@ def load_dataset(path: Path, shape: Shape, classes: int | None) -> Dataset:
         for name in ("images", "calibration_images")
         for problem in _image_problems(f"{path}, {name}", arrays[name], shape, "scale" in arrays)
     ]
-    problems += _label_problems(f"{path}, labels", arrays["labels"], len(arrays["images"]), classes)
-    for name in ("mean", "std"):
-        value = arrays.get(name, np.ones(1))
-        if value.size not in (1, shape[0]) or not np.isfinite(value.astype(float)).all():
-            what = f"shape {value.shape}; expected one number, or one per channel ({shape[0]})"
-            problems.append(Problem(f"{path}, {name}", what, "store one finite value per channel"))
-    if "std" in arrays and not (arrays["std"].astype(float) > 0).all():
-        problems.append(Problem(f"{path}, std", "not above zero", "store standard deviations"))
+    problems += _label_problems(
+        f"{path}, labels", arrays["labels"], arrays["images"].shape[:1], classes
+    )
+    problems += _scaling_problems(path, arrays, shape)
     if problems:
         raise DataError(problems)
     how = (
-        float(arrays.get("scale", np.ones(1)).reshape(-1)[0]),
+        float(np.asarray(arrays.get("scale", np.ones(1)), np.float32).reshape(-1)[0]),
         np.asarray(arrays.get("mean", np.zeros(1)), np.float32),
         np.asarray(arrays.get("std", np.ones(1)), np.float32),
     )
@@ -115,24 +102,38 @@ def load_labels(path: Path) -> NDArray[np.int64]:
         if "labels" not in arrays:
             raise DataError([Problem(str(path), "has no array labels", f"store {KEYS}")])
         labels = arrays["labels"]
-    problems = _label_problems(str(path), labels, labels.shape[0] if labels.ndim else 0, None)
+    problems = _label_problems(str(path), labels, labels.shape[:1] or (0,), None)
     if problems:
         raise DataError(problems)
     return np.asarray(labels, np.int64)
 
 
-def _read(path: Path) -> dict[str, NDArray[np.generic]]:
+def _read(path: Path) -> Arrays:
     if not path.exists():
         fix = f"give a file with --data; it holds {KEYS}"
         raise DataError([Problem(str(path), "no such file", fix)])
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("one array, not an archive of named arrays")
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        what = f"cannot be read as .npz ({error})"
-        raise DataError([Problem(str(path), what, f"write it with numpy.savez: {KEYS}")]) from error
+    return read_arrays(path, "an archive of images", f"write it with numpy.savez: {KEYS}")
+
+
+def _scaling_problems(path: Path, arrays: Arrays, shape: Shape) -> list[Problem]:
+    """Check scale, mean and std, as the float32 that they become."""
+    problems = []
+    for name, sizes in (("scale", (1,)), ("mean", (1, *shape[:1])), ("std", (1, *shape[:1]))):
+        where, value = f"{path}, {name}", arrays.get(name, np.ones(1))
+        if value.dtype.kind not in "fui":
+            problems.append(Problem(where, f"dtype {value.dtype}", "store numbers"))
+            continue
+        with np.errstate(over="ignore"):
+            numbers = value.astype(np.float32)
+        if value.size not in sizes or not np.isfinite(numbers).all():
+            allowed = (
+                "one number" if len(sizes) == 1 else f"one number, or one per channel {sizes[1:]}"
+            )
+            what = f"shape {value.shape}, values {value.ravel()[:4]}; expected {allowed}"
+            problems.append(Problem(where, what, "store finite values"))
+        elif name == "std" and not (numbers > 0).all():
+            problems.append(Problem(where, "not above zero", "store standard deviations"))
+    return problems
 
 
 def _image_problems(
@@ -151,16 +152,16 @@ def _image_problems(
         what = f"dtype {images.dtype} without the array `scale`"
         fix = "store scale (1/255 if the model was trained on pixels from 0 to 1), mean and std"
         return [Problem(where, what, fix)]
-    if images.dtype.kind == "f" and not np.isfinite(images).all():
-        return [Problem(where, "NaN or infinite pixels", "store finite images")]
+    if images.dtype.kind == "f" and not -LARGEST <= images.min() <= images.max() <= LARGEST:
+        return [Problem(where, "NaN or infinite pixels", "store finite images, as float32")]
     return []
 
 
 def _label_problems(
-    where: str, labels: NDArray[np.generic], images: int, classes: int | None
+    where: str, labels: NDArray[np.generic], images: Shape, classes: int | None
 ) -> list[Problem]:
-    if labels.shape != (images,):
-        what = f"shape {labels.shape} for {images} images"
+    if labels.shape != images:
+        what = f"shape {labels.shape} for {sum(images)} images"
         return [Problem(where, what, "store one label per image")]
     if labels.dtype.kind not in "ui":
         return [Problem(where, f"dtype {labels.dtype}", "store integers")]

@@ -22,7 +22,8 @@ class Problem:
     fix: str = ""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}" + (f"\n  -> {self.fix}" if self.fix else "")
+        said = f"{printable(self.where)}: {printable(self.what)}"
+        return said + (f"\n  -> {printable(self.fix)}" if self.fix else "")
 
 
 class SpinnConvertError(Exception):
@@ -47,3 +48,8 @@ class DataError(SpinnConvertError, ValueError):
 
 class BackendError(SpinnConvertError, RuntimeError):
     """A backend is not installed, or cannot run this network on this machine."""
+
+
+def printable(text: str) -> str:
+    """Return text from a file in one line, what is not printable as its escape sequence."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -83,7 +83,7 @@ def prefix(model: Model) -> onnx.ModelProto:
 def suffix(model: Model, batch: int) -> onnx.ModelProto:
     """Return the part of the file that takes the core's outputs, and perhaps the images."""
     proto = simplified(model, batch)
-    inputs = described(proto, [model.source.input], model.graph.outputs)
+    inputs = described(model.source, proto, model.graph.outputs)
     for value in inputs:
         value.type.tensor_type.ClearField("shape")
     return part(proto, [*inputs, model.source.input], [name for name, _ in model.outputs])

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PIECE = 4_000_000
 """Synapses that are listed at a time."""
 
+MOST_ZEROS = 2**24
+"""Between the groups of a convolution: with more it is not merged with its neighbour."""
+
 Synapses = tuple[NDArray[np.int64], NDArray[np.int64], Floats]
 
 
@@ -80,7 +83,7 @@ def _merge(a: LinearOp, b: LinearOp, shape: Shape) -> LinearOp | None:
     if isinstance(a, Scale):
         return _scaled_before(a, b, shape)
     if isinstance(a, Conv) and isinstance(b, Conv) and (_pointwise(a) or _pointwise(b)):
-        return _compose_convs(a, b)
+        return None if max(map(_zeros, (a, b))) > MOST_ZEROS else _compose_convs(a, b)
     if isinstance(a, Gather) and isinstance(b, Gather):
         index = np.where(b.index < 0, -1, a.index[np.maximum(b.index, 0)])
         return Gather(index.astype(np.int32), b.shape)
@@ -139,6 +142,11 @@ def _compose_convs(a: Conv, b: Conv) -> Conv:
     other = a if _pointwise(b) else b
     weight = np.ascontiguousarray(weight.reshape(*weight.shape[:2], *kernel), np.float32)
     return Conv(weight, other.stride, other.dilation, other.pads)
+
+
+def _zeros(op: Conv) -> int:
+    """Return how many zeros between groups the full weights have."""
+    return op.weight.size * (op.groups - 1)
 
 
 def _ungrouped(op: Conv) -> Floats:
@@ -200,7 +208,8 @@ def _tensor(values: Floats, like: torch.Tensor) -> torch.Tensor:
 
 def on_grid(values: NDArray[np.floating], bits: int) -> Floats:
     """Round to multiples of 2^-bits."""
-    return np.asarray(np.ldexp(np.rint(np.ldexp(values, bits)), -bits), np.float32)
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused or reported as that
+        return np.asarray(np.ldexp(np.rint(np.ldexp(values, bits)), -bits), np.float32)
 
 
 def fan_out(linear: LinearMap, bits: int) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -24,16 +24,21 @@ from spinn_convert.onnx_file import (
     simplify,
     static_shape,
 )
-from spinn_convert.onnx_ops import Tensor, Unsupported
-from spinn_convert.ops import Affine, Gather, Input, MaxPool, Shape
-from spinn_convert.reading import (
-    Shapes,
+from spinn_convert.onnx_nodes import (
+    Names,
     Values,
     constants,
+    names_of,
+    place,
     read_node,
     read_nodes,
     used_tensors,
 )
+from spinn_convert.onnx_ops import Tensor, Unsupported
+from spinn_convert.ops import Affine, Gather, Input, MaxPool, Shape
+
+MOST_ELEMENTS = 2**25
+"""Of a tensor in the core: 64 channels of 512 x 1024 neurons."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,16 +97,16 @@ def _load(original: Source, source: Source, sizes: tuple[int, ...]) -> Model:
     if halves is None:
         what = "no layer with weights depends on the input"
         raise ModelError([Problem(str(path), what, "export a trained network")])
-    entry = _entry_shape(source, simple, halves.entry)
+    shapes = _shapes(source, simple, halves)
+    entry = shapes[halves.entry]
     batched = len(sizes) != 3 or len(entry) != 4
     nodes = [Node(halves.entry, Input(), (), entry[1:])]
     values = constants(simple.graph)
-    values.update(evaluated(simple, halves.constants))
+    values.update(evaluated(source, simple, halves.constants))
     values[halves.entry] = Tensor(halves.entry, entry[1:])
-    used = used_tensors(simple.graph)
-    shapes = _shapes_behind(simple, halves)
-    nodes += read_nodes(path, halves.core, values, used, shapes)
-    nodes += _extended(simple.graph, halves.after, values, nodes)
+    names = names_of(simple.graph)
+    nodes += read_nodes(path, halves.core, values, names, shapes)
+    nodes += _extended(simple.graph, halves.after, values, names, nodes)
     graph = Graph(tuple(nodes), _handed_back(simple.graph, halves.after, values, nodes))
     outputs = [value.name for value in simple.graph.output]
     after = ancestors(simple.graph.node, outputs, graph.outputs)
@@ -142,29 +147,29 @@ def _sizes(source: Source, image_shape: Shape | None) -> tuple[int, ...]:
     return tuple(size for size in fixed if size is not None)
 
 
-def _entry_shape(source: Source, proto: onnx.ModelProto, name: str) -> Shape:
-    """Return the shape of the core's input, with its batch axis."""
-    (value,) = described(proto, [source.input], [name])
-    shape = static_shape(value)
-    if shape is None or len(shape) < 2:
-        what = f"the shape of {name}, which the first layer with weights reads, is not known"
+def _shapes(source: Source, proto: onnx.ModelProto, halves: Cut) -> dict[str, Shape]:
+    """Return the shapes, with the batch axis, of the core's input and of its tensors if known.
+
+    Raises ModelError where there are too many elements, or where the input's shape is not known.
+    """
+    made = {name: node for node in halves.core for name in node.output if name}
+    values = described(source, proto, [halves.entry, *made])
+    shapes = {value.name: shape for value in values if (shape := static_shape(value))}
+    if len(shapes.get(halves.entry, ())) < 2:
+        what = f"the shape of {halves.entry}, which the first layer with weights reads, is unknown"
         fix = "export the model with a fixed image size"
         raise ModelError([Problem(str(source.path), what, fix)])
-    return shape
-
-
-def _shapes_behind(proto: onnx.ModelProto, halves: Cut) -> Shapes:
-    """Return a function that asks onnxruntime for shapes, once and only if it is needed."""
-    known: dict[str, Shape | None] = {}
-
-    def shapes(names: list[str]) -> Mapping[str, Shape | None]:
-        if not known:
-            every = [name for node in halves.core for name in node.output if name]
-            source = [value.name for value in proto.graph.input]
-            found = described(proto, source, every)
-            known.update({value.name: static_shape(value) for value in found})
-        return {name: known[name] for name in names}
-
+    problems = [
+        Problem(
+            f"{source.path}, {place(made[name]) if name in made else name}",
+            f"its result of shape {shape} has more than {MOST_ELEMENTS:,} elements",
+            "export the model for smaller images",
+        )
+        for name, shape in shapes.items()
+        if prod(shape) > MOST_ELEMENTS
+    ]
+    if problems:
+        raise ModelError(problems)
     return shapes
 
 
@@ -184,13 +189,17 @@ def _handed_back(
 
 
 def _extended(
-    graph: onnx.GraphProto, after: Sequence[onnx.NodeProto], values: Values, core: Sequence[Node]
+    graph: onnx.GraphProto,
+    after: Sequence[onnx.NodeProto],
+    values: Values,
+    names: Names,
+    core: Sequence[Node],
 ) -> list[Node]:
     """Read on behind each last layer, through linear nodes, while its result does not grow.
 
     So a bias or a global pooling behind the last convolution belongs to the core.
     """
-    used, outputs = used_tensors(graph), {value.name for value in graph.output}
+    outputs = {value.name for value in graph.output}
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for name in reads(node):
@@ -205,7 +214,7 @@ def _extended(
             if len(node.output) != 1 or node.output[0] not in behind:
                 break
             try:
-                new = read_node(node, known, used)
+                new = read_node(node, known, names)
             except (Unsupported, KeyError):
                 break
             at, path = node.output[0], path + new

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
+from spinn_convert.address_space import growing_by
 from spinn_convert.errors import ModelError, Problem
+from spinn_convert.onnx_check import bound_external, check
 from spinn_convert.ops import Shape
 
 PROVIDERS = ["CPUExecutionProvider"]
@@ -27,7 +31,17 @@ TYPES = {
     "uint8": TensorProto.UINT8,
     "bool": TensorProto.BOOL,
 }
-FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+ROOM = 2**30
+"""Bytes that onnxruntime may take to simplify a file, beside COPIES of the file itself."""
+COPIES = 4
+LARGEST_CONSTANT = 2**26
+"""Bytes of a constant that onnxruntime computes, or more if the file itself has more."""
+LARGEST_SHAPE = 1024
+"""Elements of a constant that may say a shape, or what decides about one."""
+FOLDING_LIMIT = "optimization.constant_folding_max_output_size_in_bytes"
+LONGEST_REASON = 300
+SILENT = 4
+"""onnxruntime's severity above all that it logs: it raises what it logs as an error."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,27 +65,19 @@ def parse(path: Path) -> Source:
     sha256 = hashlib.sha256(content).hexdigest()
     del content
     try:
-        proto = onnx.load(path)
+        proto = onnx.load(path, load_external_data=False)
+        bound_external(path, proto)
+        onnx.load_external_data_for_model(proto, str(path.parent))
+    except ModelError:
+        raise
     except Exception as error:  # protobuf raises types of its own, external data OSError
         what = f"this is not a complete ONNX file ({error})"
         raise ModelError([Problem(str(path), what, "export the model again")]) from error
     if not proto.graph.node:
         what = "this is not an ONNX file, or it has no nodes"
         raise ModelError([Problem(str(path), what, "export the model again")])
-    _refuse_nan(path, proto)
+    check(path, proto)
     return Source(path, sha256, proto, *_input(path, proto))
-
-
-def _refuse_nan(path: Path, proto: onnx.ModelProto) -> None:
-    problems = []
-    for tensor in proto.graph.initializer:
-        if tensor.data_type in FLOATS:
-            bad = int((~np.isfinite(numpy_helper.to_array(tensor))).sum())
-            if bad:
-                what = f"{bad} values of weight {tensor.name} are NaN or infinite"
-                problems.append(Problem(str(path), what, "train or export the model again"))
-    if problems:
-        raise ModelError(problems)
 
 
 def _input(path: Path, proto: onnx.ModelProto) -> tuple[str, tuple[int | None, ...]]:
@@ -100,28 +106,50 @@ def simplify(source: Source, sizes: Sequence[int]) -> onnx.ModelProto:
                 dim.dim_value = size
     del fixed.graph.value_info[:]
     for value in fixed.graph.output:
-        value.type.tensor_type.ClearField("shape")
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "simple.onnx"
         options = _options(onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC)
         options.optimized_model_filepath = str(target)
-        try:
-            made = onnxruntime.InferenceSession(fixed.SerializeToString(), options, PROVIDERS)
-            simple = onnx.load(target)
-        except Exception as error:  # onnxruntime raises a dozen types of its own
-            reason = str(error).strip().splitlines()[0]
-            what = f"onnxruntime cannot load this model ({reason})"
-            fix = "export the model again"
-            raise ModelError([Problem(str(source.path), what, fix)]) from error
+        made = _session(source.path, fixed, options)
+        simple = onnx.load(target)
     del simple.graph.output[:]
     simple.graph.output.extend(map(_value_info, made.get_outputs()))
     return simple
 
 
+def _session(
+    path: Path, proto: onnx.ModelProto, options: onnxruntime.SessionOptions
+) -> onnxruntime.InferenceSession:
+    """Return onnxruntime's session of a file, or of a part; ModelError if it cannot load that."""
+    try:
+        content = proto.SerializeToString()
+        largest = max(LARGEST_CONSTANT, len(content))
+        options.add_session_config_entry(FOLDING_LIMIT, str(largest))
+        with growing_by(ROOM + COPIES * len(content)):
+            return onnxruntime.InferenceSession(content, options, PROVIDERS, enable_fallback=0)
+    except Exception as error:  # onnxruntime raises a dozen types of its own, protobuf beyond 2 GB
+        what = f"onnxruntime cannot load this model ({_reason(error)})"
+        raise ModelError([Problem(str(path), what, "export the model again")]) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of onnxruntime's message, without codes and places in its source."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    line = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
+    if "bad_alloc" in line or isinstance(error, MemoryError):
+        return "its constants take more memory than such a file should need"
+    line = re.sub(r"/\S+\.(cc|h):\d+ [^(]*\([^)]*\) (const )?", "", line)
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}..."
+
+
 def _options(level: onnxruntime.GraphOptimizationLevel) -> onnxruntime.SessionOptions:
+    onnxruntime.set_default_logger_severity(SILENT)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = level
-    options.log_severity_level = 4
+    options.log_severity_level = SILENT
+    options.intra_op_num_threads = 1  # no pool, whose stacks take address space
     options.add_session_config_entry("session.disable_prepacking", "1")
     return options
 
@@ -134,22 +162,30 @@ def _value_info(value: onnxruntime.NodeArg) -> onnx.ValueInfoProto:
 
 
 def described(
-    proto: onnx.ModelProto, inputs: Sequence[str], names: Sequence[str]
+    source: Source, proto: onnx.ModelProto, names: Sequence[str]
 ) -> list[onnx.ValueInfoProto]:
-    """Return type and shape of the tensors `names`, computed from the tensors `inputs`."""
+    """Return type and shape of the tensors `names` of a simplified file.
+
+    Of large weights onnxruntime is told the shape only; no shape depends on more.
+    """
     options = _options(onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
-    content = part(proto, inputs, names).SerializeToString()
-    made = onnxruntime.InferenceSession(content, options, PROVIDERS)
+    weights = [
+        helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        for tensor in proto.graph.initializer
+        if prod(tensor.dims) > LARGEST_SHAPE
+    ]
+    made = _session(source.path, part(proto, [source.input, *weights], names), options)
     return list(map(_value_info, made.get_outputs()))
 
 
-def evaluated(proto: onnx.ModelProto, names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+def evaluated(
+    source: Source, proto: onnx.ModelProto, names: Sequence[str]
+) -> dict[str, NDArray[np.generic]]:
     """Return the values of tensors that depend on no input."""
     if not names:
         return {}
     options = _options(onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
-    content = part(proto, [], names).SerializeToString()
-    found = onnxruntime.InferenceSession(content, options, PROVIDERS).run(list(names), {})
+    found = _session(source.path, part(proto, [], names), options).run(list(names), {})
     return dict(zip(names, found))
 
 
@@ -210,14 +246,15 @@ def part(
     """
     own = {value.name: value for value in proto.graph.input}
     values = [own[value] if isinstance(value, str) else value for value in inputs]
-    nodes = ancestors(proto.graph.node, outputs, [value.name for value in values])
+    given = {value.name for value in values}
+    nodes = ancestors(proto.graph.node, outputs, given)
     used = {name for node in nodes for name in reads(node)} | set(outputs)
     graph = helper.make_graph(
         nodes,
         "part",
         [value for value in values if value.name in used],
         [onnx.ValueInfoProto(name=name) for name in outputs],
-        [tensor for tensor in proto.graph.initializer if tensor.name in used],
+        [tensor for tensor in proto.graph.initializer if tensor.name in used - given],
     )
     return helper.make_model(
         graph,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinn_convert.archive import read_arrays
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.linear import LinearMap
 from spinn_convert.network import Network, Population, Projection
 from spinn_convert.ops import Conv, Dense, Gather, Scale
+from spinn_convert.store_check import check_network, check_record
 
 FORMAT = 1
+REMEDY = "convert the model again"
 RECORDS = {
     record.__name__: record
     for record in (Network, Population, Projection, LinearMap, Conv, Dense, Scale, Gather)
@@ -33,18 +35,19 @@ def save(network: Network, path: Path) -> None:
 
 def load(path: Path) -> Network:
     """Read a network; raises DataError if the file is damaged, foreign, or newer than this code."""
+    arrays = read_arrays(path, "a converted network", REMEDY)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays["header"].tobytes())
         written = header["format"]
         if written == FORMAT:
             network = _decode(header["network"], arrays)
-            if isinstance(network, Network):
-                return network
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
+            if not isinstance(network, Network):
+                raise TypeError(f"it holds a {type(network).__name__}")
+            check_network(network)
+            return network
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         what = f"this is not a converted network ({error})"
-        raise DataError([Problem(str(path), what, "convert the model again")]) from error
+        raise DataError([Problem(str(path), what, REMEDY)]) from error
     what = f"has format {written}; this version of spinn_convert reads format {FORMAT}"
     raise DataError([Problem(str(path), what, "upgrade spinn_convert, or convert the model again")])
 
@@ -75,4 +78,6 @@ def _decode(value: Any, arrays: dict[str, NDArray[np.generic]]) -> Any:
     if "mapping" in value:
         return value["mapping"]
     content = {name: _decode(item, arrays) for name, item in value["fields"].items()}
-    return RECORDS[value["record"]](**content)
+    record = RECORDS[value["record"]](**content)
+    check_record(record)
+    return record

@@ -12,9 +12,9 @@ from onnx_draw import Fed, ints
 from spinn_convert.graph import Graph, Node
 from spinn_convert.linear import LinearMap, apply, then
 from spinn_convert.onnx_file import parse, simplify
+from spinn_convert.onnx_nodes import constants, names_of, read_nodes
 from spinn_convert.onnx_ops import Tensor, read
 from spinn_convert.ops import Affine, Input, MaxPool, Relu, Sum, pooled_shape
-from spinn_convert.reading import constants, read_nodes, used_tensors
 
 
 def fed_arrays(case):
@@ -160,7 +160,7 @@ def whole_graph(path):
     simple = simplify(source, sizes).graph
     values = constants(simple)
     values[source.input] = Tensor(source.input, tuple(sizes[1:]))
-    nodes = read_nodes(path, simple.node, values, used_tensors(simple))
+    nodes = read_nodes(path, simple.node, values, names_of(simple))
     first = Node(source.input, Input(), (), tuple(sizes[1:]))
     outputs = [values[value.name].name for value in simple.output]
     return Graph((first, *nodes), tuple(outputs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,8 @@ from spinn_convert.ops import Pair, Shape
 AutoPad = Literal["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"]
 
 SAME = ("SAME_UPPER", "SAME_LOWER")
+LARGEST = 2**25
+"""Elements under one window, padding included."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ def windows(
     check_spatial("strides", strides)
     check_spatial("dilations", dilations)
     check_pads(pads, auto_pad)
+    if shape[0] * prod(kernel) > LARGEST:
+        raise Unsupported(f"a window of {tuple(kernel)} over {shape[0]} channels is too large")
     if auto_pad in SAME and max(dilations) > 1:
         raise Unsupported(
             f"auto_pad={auto_pad!r} with dilations={list(dilations)}", "export the model with pads"

@@ -1,8 +1,9 @@
-"""Nodes of the file -> nodes of the graph."""
+"""ONNX nodes -> nodes of the graph, by the reader of each operator."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -16,8 +17,14 @@ from spinn_convert.onnx_ops import Array, Step, Tensor, Unsupported, read
 from spinn_convert.ops import Affine, MaxPool, Shape, pooled_shape
 
 Values = dict[str, Tensor | Array | None]
-Shapes = Callable[[list[str]], Mapping[str, Shape | None]]
-"""From names of tensors to their shapes with the batch axis, None where they are not known."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """Tensors that the model returns or that nodes read; all names that a step may not take."""
+
+    used: frozenset[str]
+    taken: set[str]
 
 
 def constants(graph: onnx.GraphProto) -> Values:
@@ -33,16 +40,25 @@ def used_tensors(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto] | None 
     return {value.name for value in graph.output} | {n for node in reading for n in reads(node)}
 
 
+def names_of(graph: onnx.GraphProto) -> Names:
+    """Return the names of all tensors of a graph."""
+    used = used_tensors(graph)
+    made = {name for node in graph.node for name in node.output}
+    own = {value.name for value in (*graph.input, *graph.initializer)}
+    return Names(frozenset(used), used | made | own)
+
+
 def read_nodes(
     path: Path,
     protos: Iterable[onnx.NodeProto],
     values: Values,
-    used: set[str],
-    shapes: Shapes | None = None,
+    names: Names,
+    shapes: Mapping[str, Shape] | None = None,
 ) -> list[Node]:
     """Read nodes and add their results to `values`, which holds what they depend on.
 
-    Raises ModelError with everything that could not be read; `shapes` helps to go on behind it.
+    shapes: of tensors, with the batch axis; they allow to go on behind a node that was refused.
+    Raises ModelError with everything that could not be read.
     """
     nodes: list[Node] = []
     problems = []
@@ -50,27 +66,26 @@ def read_nodes(
         if not all(name in values for name in proto.input):
             continue  # made by a node that was refused
         try:
-            nodes += read_node(proto, values, used)
+            nodes += read_node(proto, values, names)
         except Unsupported as error:
-            where = f"{path}, node {proto.name or proto.output[0]} ({proto.op_type})"
-            problems.append(Problem(where, error.what, error.fix))
-            values.update(_assumed(shapes, [name for name in proto.output if name]))
+            problems.append(Problem(f"{path}, {place(proto)}", error.what, error.fix))
+            known = {name: (shapes or {}).get(name, ()) for name in proto.output}
+            values.update({name: Tensor(name, s[1:]) for name, s in known.items() if len(s) > 1})
     if problems:
         raise ModelError(problems)
     return nodes
 
 
-def _assumed(shapes: Shapes | None, names: list[str]) -> dict[str, Tensor]:
-    """Return the outputs of a node that was refused, as if it had been read."""
-    found = shapes(names) if shapes else {}
-    return {name: Tensor(name, s[1:]) for name, s in found.items() if s is not None and len(s) > 1}
+def place(node: onnx.NodeProto) -> str:
+    """Return how messages name a node."""
+    return f"node {node.name or node.output[0]} ({node.op_type})"
 
 
-def read_node(proto: onnx.NodeProto, values: Values, used: set[str]) -> list[Node]:
+def read_node(proto: onnx.NodeProto, values: Values, names: Names) -> list[Node]:
     """Read one node and add its outputs to `values`; raises Unsupported."""
     try:
-        results = _results(proto, values, used)
-        found = {name: list(_flatten(step, name)) for name, step in results.items()}
+        results = _results(proto, values, names.used)
+        found = {name: list(_flatten(step, name, names.taken)) for name, step in results.items()}
     except ValueError as error:
         raise Unsupported(str(error)) from error
     for name, nodes in found.items():
@@ -80,7 +95,7 @@ def read_node(proto: onnx.NodeProto, values: Values, used: set[str]) -> list[Nod
 
 
 def _results(
-    node: onnx.NodeProto, values: Mapping[str, Tensor | Array | None], used: set[str]
+    node: onnx.NodeProto, values: Mapping[str, Tensor | Array | None], used: Collection[str]
 ) -> dict[str, Step | Tensor | Array]:
     """Return what the node's outputs are, by name; those that nothing uses may be missing."""
     operator = (
@@ -103,7 +118,7 @@ def _attribute(attribute: onnx.AttributeProto) -> object:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _flatten(step: Step | Tensor | Array, name: str) -> Iterator[Node]:
+def _flatten(step: Step | Tensor | Array, name: str, taken: set[str]) -> Iterator[Node]:
     """Yield the nodes of a step, operands first; an operand that is a step gets a derived name."""
     if not isinstance(step, Step):
         return
@@ -112,7 +127,7 @@ def _flatten(step: Step | Tensor | Array, name: str) -> Iterator[Node]:
         if isinstance(operand, Tensor):
             inputs.append(operand)
             continue
-        inner = list(_flatten(operand, f"{name}.{position}"))
+        inner = list(_flatten(operand, _derived(f"{name}.{position}", taken), taken))
         yield from inner
         inputs.append(Tensor(inner[-1].name, inner[-1].shape))
     shape = inputs[0].shape
@@ -121,3 +136,11 @@ def _flatten(step: Step | Tensor | Array, name: str) -> Iterator[Node]:
     elif isinstance(step.op, MaxPool):
         shape = pooled_shape(step.op, shape)
     yield Node(name, step.op, tuple(tensor.name for tensor in inputs), shape)
+
+
+def _derived(name: str, taken: set[str]) -> str:
+    """Return the name, longer if a tensor of the file has it, and take it."""
+    while name in taken:
+        name += "'"
+    taken.add(name)
+    return name
