@@ -12,7 +12,7 @@ import pytest
 from damage import damaged
 from damage_graphs import function_growth
 from damage_seeds import convolutional, model, node, seeds, tiny
-from damage_tensors import huge_outputs
+from damage_sizes import huge_outputs
 from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 
