@@ -11,7 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from spinn_convert.load import Model, simplified
-from spinn_convert.onnx_file import PROVIDERS, described, part
+from spinn_convert.onnx_file import PROVIDERS, by_onnxruntime, described, part
 from spinn_convert.ops import Floats
 from spinn_convert.recording import Progress, silent
 
@@ -36,7 +36,7 @@ def run(
     progress: Progress = silent,
 ) -> Iterator[list[Any]]:
     """Yield the outputs of a part of the file, or of one made from it, batch by batch."""
-    batch, session = model.batch or min(BATCH, len(images)), _session(proto, threads)
+    batch, session = model.batch or min(BATCH, len(images)), _session(model, proto, threads)
     for start in range(0, len(images), batch):
         chunk = images[start : start + batch]
         yield _in_batch(session, model, {model.source.input: chunk}, len(chunk), batch)
@@ -56,7 +56,7 @@ def decoder(model: Model, threads: int) -> Decoder:
     if not model.after:
         return lambda found, images: [found[name] for name, _ in model.outputs]
     batch = model.batch or BATCH
-    session = _session(suffix(model, batch), threads)
+    session = _session(model, suffix(model, batch), threads)
 
     def decode(found: Mapping[str, Floats], images: Floats) -> list[NDArray[Any]]:
         feeds = {**found, model.source.input: images}
@@ -89,11 +89,12 @@ def suffix(model: Model, batch: int) -> onnx.ModelProto:
     return part(proto, [*inputs, model.source.input], [name for name, _ in model.outputs])
 
 
-def _session(proto: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
+def _session(model: Model, proto: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
-    return onnxruntime.InferenceSession(proto.SerializeToString(), options, PROVIDERS)
+    with by_onnxruntime(model.path, "load this model"):
+        return onnxruntime.InferenceSession(proto.SerializeToString(), options, PROVIDERS)
 
 
 def _in_batch(
@@ -112,7 +113,8 @@ def _in_batch(
         if value.name == model.source.input and not model.batched:
             rows = rows[0]
         fed[value.name] = np.ascontiguousarray(rows, DTYPES.get(value.type, np.float32))
-    outputs = session.run(None, fed)
+    with by_onnxruntime(model.path, "compute this model on the images"):
+        outputs = session.run(None, fed)
     return [_floats(out[:count] if count < batch else out) for out in outputs]
 
 

@@ -6,6 +6,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -123,14 +124,21 @@ def _session(
     path: Path, proto: onnx.ModelProto, options: onnxruntime.SessionOptions
 ) -> onnxruntime.InferenceSession:
     """Return onnxruntime's session of a file, or of a part; ModelError if it cannot load that."""
-    try:
+    with by_onnxruntime(path, "load this model"):
         content = proto.SerializeToString()
         largest = max(LARGEST_CONSTANT, len(content))
         options.add_session_config_entry(FOLDING_LIMIT, str(largest))
         with growing_by(ROOM + COPIES * len(content)):
             return onnxruntime.InferenceSession(content, options, PROVIDERS, enable_fallback=0)
+
+
+@contextmanager
+def by_onnxruntime(path: Path, doing: str) -> Iterator[None]:
+    """Raise ModelError for whatever onnxruntime raises within the block."""
+    try:
+        yield
     except Exception as error:  # onnxruntime raises a dozen types of its own, protobuf beyond 2 GB
-        what = f"onnxruntime cannot load this model ({_reason(error)})"
+        what = f"onnxruntime cannot {doing} ({_reason(error)})"
         raise ModelError([Problem(str(path), what, "export the model again")]) from error
 
 
@@ -185,8 +193,9 @@ def evaluated(
     if not names:
         return {}
     options = _options(onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
-    found = _session(source.path, part(proto, [], names), options).run(list(names), {})
-    return dict(zip(names, found))
+    session = _session(source.path, part(proto, [], names), options)
+    with by_onnxruntime(source.path, "compute its constants"), growing_by(ROOM):
+        return dict(zip(names, session.run(list(names), {})))
 
 
 def averaged(source: Source, pooled: Collection[str]) -> Source:
