@@ -98,18 +98,26 @@ def run(
     plan: of `make_plan`; without it, one is made from the peaks of the first PEAK_IMAGES images.
     Raises BackendError when the network has no plan, or its numbers leave their range.
     """
-    problems = _problems(network, stimulus, settings, plan)
+    problems = input_problems(network, stimulus, settings, plan)
     if problems:
         raise BackendError(problems)
-    if plan is None:
-        some = stimulus.values[:PEAK_IMAGES]
-        plan = make_plan(network, measure_peaks(network, some, settings))
+    plan = plan or default_plan(network, stimulus, settings)
     return _run(plan, stimulus, settings, progress, RING_LIMIT)
 
 
-def _problems(
+def default_plan(network: Network, stimulus: Stimulus, settings: Settings) -> BoardPlan:
+    """Return a plan whose ring buffers hold the peak inputs of the first PEAK_IMAGES images.
+
+    Raises BackendError when the network has no plan.
+    """
+    some = stimulus.values[:PEAK_IMAGES]
+    return make_plan(network, measure_peaks(network, some, settings))
+
+
+def input_problems(
     network: Network, stimulus: Stimulus, settings: Settings, plan: BoardPlan | None
 ) -> list[Problem]:
+    """Return what is wrong with the settings, the images or the plan, which may be missing."""
     problems = check(network, settings)
     shape, expected = stimulus.values.shape, network.input.shape
     if shape[1:] != expected or not shape[0]:
@@ -138,7 +146,7 @@ def _run(
     driven = images[0].clipped
     return BoardRecording(
         backend=NAME,
-        **recorded(plan.network, board.program, settings, images),
+        **recorded(plan.network, board.program.names, settings, [i.result for i in images]),
         timing={"build": built - started, "simulate": time.perf_counter() - built},
         saturated={name: saturated[:, p] for p, name in enumerate(board.program.names)},
         clipped={n: np.array([image.clipped[n] for image in images], np.int64) for n in driven},

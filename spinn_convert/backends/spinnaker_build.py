@@ -1,8 +1,7 @@
 """Board plan -> sPyNNaker populations and projections, and the input of an image.
 
-`sim` is sPyNNaker's PyNN module, set up with a time step of 1 ms and handed in. Everything is
-written by the host: lists of synapses, and one value per neuron where a constant would do, since
-that is the way that the emulated board has executed; sPyNNaker's generators on the chip are not.
+`sim` is sPyNNaker's PyNN module, set up with a time step of 1 ms and handed in. Synapses are lists,
+which the host writes; parameters that are constant over a core are filled in on the chip.
 """
 
 from __future__ import annotations
@@ -52,8 +51,7 @@ def build_plan(sim: Any, plan: BoardPlan) -> dict[str, Any]:
     )
     for board in plan.populations:
         population = populations[board.name]
-        every_neuron = np.zeros(population.size)  # an array, so that the host writes all of it
-        population.initialize(v=every_neuron, isyn_inh=0.0, refract_timer=board.refract_timer)
+        population.initialize(v=0.0, isyn_inh=0.0, refract_timer=board.refract_timer)
         population.record("v" if board.kind == "readout" else "spikes")
         if board.drive is not None:
             set_drive(population, board, board.drive)
