@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from spinn_convert.errors import BackendError, Problem
 from spinn_convert.network import Network, out_degrees
 from spinn_convert.ops import Floats
 from spinn_convert.rate import CHUNK, input_currents
-from spinn_convert.recording import Progress, Recording, Settings, Stimulus, silent
+from spinn_convert.recording import Progress, Settings, Stimulus, silent
 
 __all__ = ["DEFAULT_IMAGES", "check", "run"]
 
@@ -76,10 +76,12 @@ def run(
         raise BackendError([Problem(str(machine.path), what, fix)])
     started = time.perf_counter()
     plan = plan or default_plan(network, stimulus, settings)
-    with tempfile.TemporaryDirectory(prefix="spinn_convert_") as directory:
-        with opened(plan, machine, settings.steps, Path(directory)) as session:
-            built = time.perf_counter()
-            images = list(_present(session, plan, stimulus, settings, progress, allow_losses))
+    with (
+        tempfile.TemporaryDirectory(prefix="spinn_convert_") as directory,
+        opened(plan, machine, settings.steps, Path(directory)) as session,
+    ):
+        built = time.perf_counter()
+        images = list(_present(session, plan, stimulus, settings, progress, allow_losses))
     timing = {"build": built - started, "simulate": time.perf_counter() - built}
     return _recording(plan, settings, images, timing)
 
@@ -97,12 +99,16 @@ def _present(
     degrees = {name: d.ravel() for name, d in out_degrees(plan.integers).items()}
     for number, drives in enumerate(_drives(plan, stimulus.values)):
         done = number * session.ticks
-        found = session.present(drives, lambda tick, done=done: progress(done + tick, total))
+        found = session.present(drives, _shifted(progress, done, total))
         problems = spinnaker_losses.problems(found.losses, number)
         if problems and not allow_losses:
             raise BackendError(problems)
         clipped = {name: int(drive.clipped.sum()) for name, drive in drives.items()}
         yield _Image(_result(plan, settings, found, degrees), found.losses, clipped)
+
+
+def _shifted(progress: Progress, done: int, total: int) -> Callable[[int], None]:
+    return lambda tick: progress(done + tick, total)
 
 
 def _drives(plan: BoardPlan, values: Floats) -> Iterator[dict[str, Drive]]:

@@ -22,9 +22,9 @@ USERS_FILE = Path("~/.spynnaker.cfg")
 ADDRESSES = ("machine_name", "spalloc_server", "remote_spinnaker_url")
 """Options of [Machine] that say where a real board is."""
 APPLICATION_CORES = {3: 63, 5: 759}
-"""Per board by its version: 18 cores per chip, or 17 on eight chips of a SpiNN-5, but for one of the
-boot software and one monitor per chip, and one data gatherer per board (CHIPS_PER_BOARD of
-spinn_machine's version_5.py; confirmed by mapping)."""
+"""Per board by its version: 18 cores per chip, or 17 on eight chips of a SpiNN-5, less one for the
+boot software and one monitor per chip, and one data gatherer per board (CHIPS_PER_BOARD in
+spinn_machine's version_5.py)."""
 CHIPS = {3: 4, 5: 48}
 
 Config = dict[str, dict[str, str]]
@@ -43,6 +43,13 @@ class Machine:
     version: int
     boards: int | None
     config: Config
+
+    @property
+    def time_scale_factor(self) -> int | None:
+        """How many times slower than real time the file wants the board to run."""
+        options = {_key(name): value for name, value in self.config["Machine"].items()}
+        value = _value(options, "time_scale_factor")
+        return int(value) if value is not None and value.isdigit() else None
 
     @property
     def on_host(self) -> bool:

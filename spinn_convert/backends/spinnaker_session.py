@@ -1,4 +1,4 @@
-"""One mapping in sPyNNaker, and image after image on it: on a real board, or on the emulated one."""
+"""One mapping in sPyNNaker, and image after image on it: on a real or on the emulated board."""
 
 from __future__ import annotations
 
