@@ -22,8 +22,8 @@ from spinn_convert.backends.board_arithmetic import BoardRecording
 from spinn_convert.backends.board_plan import BoardPlan, Peak, make_plan, without_clamp
 from spinn_convert.backends.board_precision import precision
 from spinn_convert.backends.delta_plan import make_delta_plan
-from spinn_convert.host import tensors as run_ann
 from spinn_convert.data import load_dataset, normalised
+from spinn_convert.host import tensors as run_ann
 from spinn_convert.network import Network
 from spinn_convert.ops import Floats
 from spinn_convert.recording import Recording, Settings, Stimulus

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from spinn_convert.backends import spinnaker_losses
 from spinn_convert.backends.board_arithmetic import BoardRecording, default_plan, input_problems
 from spinn_convert.backends.board_drive import Drive
-from spinn_convert.backends.board_plan import BoardPlan, image_drives
+from spinn_convert.backends.board_plan import NEVER, BoardPlan, image_drives
 from spinn_convert.backends.board_session import recorded
 from spinn_convert.backends.reference import _Result
 from spinn_convert.backends.spinnaker_check import check
@@ -60,10 +60,14 @@ def run(
     board: a sPyNNaker configuration file, as in `boards/`; without one, ~/.spynnaker.cfg.
     plan: of `make_plan`; without it, one is made from the peaks of the first images.
     allow_losses: return a run in which inputs saturated or packets were lost or late. Its
-    `saturated` then tells how many inputs did; `peaks` stays empty, since a board measures none.
+    `saturated` then tells how many additions to an input did, where the arithmetic counts inputs;
+    `peaks` stays empty, since a board measures none.
+
+    A board does not tell when a current leaves the range of its numbers in a hidden population;
+    the arithmetic does, on the same images.
 
     Raises BackendError when `check` finds a problem, when the board is only virtual, when an image
-    lost something, or when sPyNNaker fails.
+    lost something, when a readout leaves its range, or when sPyNNaker fails.
     """
     problems = check(network, settings, board, plan)
     problems += input_problems(network, stimulus, settings, plan)
@@ -133,6 +137,9 @@ def _result(
     kept = {name: rows[rows[:, 0] < steps] for name, rows in found.spikes.items()}
     spikes = sum(len(rows) for rows in kept.values())
     events = sum(int(degrees[name][rows[:, 1]].sum()) for name, rows in kept.items())
+    if any(np.abs(potentials).max() >= NEVER for potentials in found.potentials.values()):
+        what = "a readout left the range of the board's numbers"
+        raise BackendError([Problem(NAME, what, "simulate fewer steps")])
     readouts = [
         (found.potentials[p.name][1 : steps + 1] / p.theta).astype(np.float32)
         for p in plan.populations

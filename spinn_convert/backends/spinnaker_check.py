@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from math import ceil, prod
+from math import ceil
 from pathlib import Path
 
 from spinn_convert.backends import board_arithmetic
@@ -46,8 +46,9 @@ def check(
     """Return what keeps this network from running; maps nothing, and does not import sPyNNaker.
 
     board: a configuration file, else ~/.spynnaker.cfg. Without a plan, the weights and biases are
-    checked, and that inputs fit into the ring buffers is not. Any number of steps can be run; the
-    board runs on to a multiple of 16 that is larger, so 16 k - 1 steps waste none.
+    checked, unless nothing is calibrated yet; that inputs fit into the ring buffers is not.
+    Any number of steps can be run: the board goes on to the next multiple of 16, at least one
+    further, so 16 k - 1 steps waste least.
     """
     problems = board_arithmetic.check(network, settings)
     machine = None
@@ -56,13 +57,19 @@ def check(
     except BackendError as error:
         problems += error.problems
     problems += missing_software(machine)
-    try:
-        plan = make_plan(network) if plan is None else plan
-    except BackendError as error:
-        return problems + list(error.problems)
+    if plan is None and not _is_draft(network):
+        try:
+            make_plan(network)
+        except BackendError as error:
+            problems += error.problems
     if machine is not None:
-        problems += size_problems(plan, machine)
+        problems += size_problems(network, machine)
     return problems
+
+
+def _is_draft(network: Network) -> bool:
+    """Whether the scales are still all 1, so that weights and biases mean nothing yet."""
+    return all(bool((p.scale == 1).all()) for p in network.populations)
 
 
 def missing_software(machine: Machine | None) -> list[Problem]:
@@ -83,28 +90,26 @@ def missing_software(machine: Machine | None) -> list[Problem]:
     return problems
 
 
-def needs(plan: BoardPlan) -> list[Need]:
+def needs(network: Network) -> list[Need]:
     """Return what each population takes; a lower bound, since rows are padded to one length."""
-    counts = synapse_counts(plan.integers)
-    sizes = {p.name: prod(p.shape) for p in plan.populations}
+    counts = synapse_counts(network)
+    sizes = {p.name: p.size for p in network.populations}
     found = []
-    for board in plan.populations:
-        cores = ceil(sizes[board.name] / NEURONS_PER_CORE)
-        sources = [p.source for p in plan.integers.synaptic() if p.target == board.name]
-        if board.self_weight:
-            sources.append(board.name)
-        rows = cores * sum(sizes[source] for source in sources)
-        words = counts[board.name] + (sizes[board.name] if board.self_weight else 0)
-        sdram = BYTES_PER_ROW * rows + BYTES_PER_SYNAPSE * words
-        found.append(Need(board.name, cores, sdram))
+    for population in (*network.spiking, *network.readouts):
+        name, cores = population.name, ceil(population.size / NEURONS_PER_CORE)
+        to_itself = population.size if population.kind == "spiking" else 0
+        sources = [p.source for p in network.synaptic() if p.target == name]
+        rows = cores * (to_itself + sum(sizes[source] for source in sources))
+        words = counts[name] + to_itself
+        found.append(Need(name, cores, BYTES_PER_ROW * rows + BYTES_PER_SYNAPSE * words))
     return found
 
 
-def size_problems(plan: BoardPlan, machine: Machine) -> list[Problem]:
+def size_problems(network: Network, machine: Machine) -> list[Problem]:
     """Return a problem when the machine has fewer boards than the network needs."""
     if machine.boards is None:
         return []
-    found = needs(plan)
+    found = needs(network)
     cores, sdram = sum(need.cores for need in found), sum(need.sdram for need in found)
     per_board = APPLICATION_CORES[machine.version], CHIPS[machine.version] * SDRAM_PER_CHIP
     by_cores, by_sdram = ceil(cores / per_board[0]), ceil(sdram / per_board[1])
@@ -132,7 +137,7 @@ def dry_run_machine(plan: BoardPlan, board: Path | None) -> Machine:
     machine = read_machine(board)
     if machine.kind != "virtual" or machine.boards is None:
         machine = growing(machine)
-    problems = missing_software(machine) + size_problems(plan, machine)
+    problems = missing_software(machine) + size_problems(plan.network, machine)
     if problems:
         raise BackendError(problems)
     return machine

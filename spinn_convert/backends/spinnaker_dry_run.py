@@ -110,6 +110,7 @@ def _layer(name: str, places: list[Any], synapses: int, view: Any, steps: int) -
 
 def _heard(vertex: Any) -> int:
     """Return the most neurons whose spikes reach any one core of a population."""
+    from pacman.model.graphs.machine import MachineVertex
     from spynnaker.pyNN.utilities.constants import SPIKE_PARTITION_ID
 
     neurons: dict[Any, int] = {}
@@ -118,7 +119,7 @@ def _heard(vertex: Any) -> int:
         hit = vertex.splitter.get_source_specific_in_coming_vertices(source, SPIKE_PARTITION_ID)
         for core, senders in hit:
             sizes = (
-                sender.vertex_slice.n_atoms if hasattr(sender, "vertex_slice") else sender.n_atoms
+                sender.vertex_slice.n_atoms if isinstance(sender, MachineVertex) else sender.n_atoms
                 for sender in senders
             )
             neurons[core] = neurons.get(core, 0) + int(sum(sizes))
