@@ -313,6 +313,14 @@ def test_dry_run_maps_without_hardware(planned, tmp_path, monkeypatch, name):
     assert (tmp_path / "placement.png").stat().st_size > 5_000
 
 
+def test_too_little_memory_to_emulate_is_told(planned, monkeypatch):
+    network, _, plan = planned
+    monkeypatch.setattr(spinnaker_check, "BYTES_PER_EMULATED_CORE", 10**13)
+    (problem,) = spinnaker_check.check(network, Settings(9), EMULATED, plan)
+    assert "needs about 50000.0 GB" in problem.what
+    assert spinnaker_check.check(network, Settings(9), BOARDS / "virtual.cfg", plan) == []
+
+
 def test_weights_are_not_judged_before_calibration(planned):
     """The pipeline checks first a network whose scales are all 1."""
     network = planned[0]

@@ -3,7 +3,7 @@
 Runs the plan of `board_plan` on the stock IF_curr_exp. Every image runs on one mapping: reset, set
 the input, run. Differs from the board's arithmetic in nothing, as the emulated board shows by
 executing the same binaries; where hardware loses or delays a packet, its counters tell, and the
-run is refused. Not simulated here: there has been no real board to try this on.
+run is refused. Never tried on hardware so far: there was none.
 """
 
 from __future__ import annotations

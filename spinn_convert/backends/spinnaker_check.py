@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 
+import psutil
+
 from spinn_convert.backends import board_arithmetic
 from spinn_convert.backends.board_plan import BoardPlan, make_plan
 from spinn_convert.backends.spinnaker_build import NEURONS_PER_CORE
@@ -24,6 +26,8 @@ from spinn_convert.recording import Settings
 BINARIES = ("IF_curr_exp.aplx",)
 SDRAM_PER_CHIP = 117 << 20
 """Bytes for applications (max_sdram_per_chip of spinn_machine's version_spin1.py)."""
+BYTES_PER_EMULATED_CORE = 11_000_000
+"""Measured: 4.75 GB for 430 cores."""
 BYTES_PER_SYNAPSE, BYTES_PER_ROW = 4, 12
 """A word per synapse; three per row. There is a row per source neuron, receptor and target core."""
 
@@ -63,7 +67,7 @@ def check(
         except BackendError as error:
             problems += error.problems
     if machine is not None:
-        problems += size_problems(network, machine)
+        problems += size_problems(network, machine) + memory_problems(network, machine)
     return problems
 
 
@@ -127,6 +131,16 @@ def size_problems(network: Network, machine: Machine) -> list[Problem]:
     boards = f"{max(by_cores, by_sdram)} boards of version {machine.version} instead of"
     fix = f"use {boards} {machine.boards}, or a smaller network"
     return [Problem(str(machine.path), f"{what}; {most}", fix)]
+
+
+def memory_problems(network: Network, machine: Machine) -> list[Problem]:
+    """Return a problem when this computer has too little memory to emulate the cores."""
+    needed = sum(need.cores for need in needs(network)) * BYTES_PER_EMULATED_CORE
+    available = psutil.virtual_memory().available
+    if machine.kind != "emulated" or needed <= available:
+        return []
+    what = f"needs about {needed / 1e9:.1f} GB; {available / 1e9:.1f} GB are free"
+    return [Problem("emulated board", what, "use a smaller network, or a larger machine")]
 
 
 def dry_run_machine(plan: BoardPlan, board: Path | None) -> Machine:

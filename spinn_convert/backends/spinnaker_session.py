@@ -11,12 +11,14 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from spinn_convert.backends import spinnaker_losses
 from spinn_convert.backends.board_drive import Drive
 from spinn_convert.backends.board_plan import BoardPlan
 from spinn_convert.backends.fastlist import fast_rows
 from spinn_convert.backends.pynn import TIME_STEP_MS
 from spinn_convert.backends.spinnaker_build import build_plan, set_drives, ticks
 from spinn_convert.backends.spinnaker_home import spinnaker_home
+from spinn_convert.backends.spinnaker_losses import Losses
 from spinn_convert.backends.spinnaker_machine import Machine
 from spinn_convert.errors import BackendError, Problem
 
@@ -28,7 +30,6 @@ PROVENANCE: Mapping[str, str] = {
 """Of [Reports]: counters that sPyNNaker reads only when told to."""
 
 OnStep = Callable[[int], None]
-Losses = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +112,6 @@ class RealSession(Session):
         self._before: Losses = {}
 
     def _execute(self, again: bool, on_step: OnStep) -> Presented:
-        from spinn_convert.backends import spinnaker_losses
-
         self.go()
         on_step(self.ticks)
         with self._calling():
@@ -153,7 +152,6 @@ class EmulatedSession(Session):
         self._before: Losses = {}
 
     def _execute(self, again: bool, on_step: OnStep) -> Presented:
-        from spinn_convert.backends import spinnaker_losses
         from spinn_convert.emulator.board import Board
         from spinn_convert.emulator.snapshot import after_reset, snapshot
 
