@@ -13,7 +13,7 @@ from spinn_convert.errors import BackendError, Problem
 from spinn_convert.network import Network
 from spinn_convert.recording import Progress, Recording, Settings, Stimulus
 
-NAMES = ("reference", "nest")
+NAMES = ("reference", "nest", "spinnaker")
 
 
 class Backend(Protocol):

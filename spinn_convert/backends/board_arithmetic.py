@@ -100,13 +100,20 @@ def run(
     calibration, or else of the stimulus.
     Raises BackendError when the network has no plan, or its numbers leave their range.
     """
-    problems = _problems(network, stimulus, settings, plan)
+    problems = input_problems(network, stimulus, settings, plan)
     if problems:
         raise BackendError(problems)
-    if plan is None:
-        some = sizing_images(stimulus)
-        plan = make_plan(network, measure_peaks(network, some, settings))
+    plan = plan or default_plan(network, stimulus, settings)
     return _run(plan, stimulus, settings, progress, RING_LIMIT)
+
+
+def default_plan(network: Network, stimulus: Stimulus, settings: Settings) -> BoardPlan:
+    """Return a plan whose ring buffers hold the peak inputs of PEAK_IMAGES images.
+
+    Raises BackendError when the network has no plan.
+    """
+    some = sizing_images(stimulus)
+    return make_plan(network, measure_peaks(network, some, settings))
 
 
 def sizing_images(stimulus: Stimulus) -> Floats:
@@ -115,9 +122,10 @@ def sizing_images(stimulus: Stimulus) -> Floats:
     return some[:PEAK_IMAGES]
 
 
-def _problems(
+def input_problems(
     network: Network, stimulus: Stimulus, settings: Settings, plan: BoardPlan | None
 ) -> list[Problem]:
+    """Return what is wrong with the settings, the images or the plan, which may be missing."""
     problems = check(network, settings)
     shape, expected = stimulus.values.shape, network.input.shape
     if shape[1:] != expected or not shape[0]:
@@ -152,7 +160,7 @@ def _run(
     }
     return BoardRecording(
         backend=NAME,
-        **recorded(plan.network, board.program, settings, images),
+        **recorded(plan.network, board.program.names, settings, [i.result for i in images]),
         timing={"build": built - started, "simulate": time.perf_counter() - built},
         saturated={name: saturated[:, p] for p, name in enumerate(board.program.names)},
         clipped={n: np.array([image.clipped[n] for image in images], np.int64) for n in driven},

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spinn_convert.backends.program import Int64, Program
+from spinn_convert.backends.program import Int64
 from spinn_convert.backends.reference import _readouts, _Result, _spikes
 from spinn_convert.network import Network
 from spinn_convert.ops import Floats
@@ -69,15 +69,14 @@ def _in_order(
 
 
 def recorded(
-    network: Network, program: Program, settings: Settings, images: Sequence[ImageResult]
+    network: Network, names: Sequence[str], settings: Settings, results: Sequence[_Result]
 ) -> dict[str, Any]:
-    """Return the fields of a Recording that hold results, by their names."""
-    results, names = [image.result for image in images], program.names
+    """Return the fields of a Recording that hold results; `names` of all populations, in order."""
     counts = np.array([result.counts for result in results], np.int64)
     return {
         "settings": settings,
         "spike_counts": {p.name: counts[:, names.index(p.name)] for p in network.spiking},
         "synaptic_events": np.array([result.events for result in results], np.int64),
-        "readout": _readouts(network, results),
-        "spikes": {name: _spikes(name, results) for name in settings.record},
+        "readout": _readouts(network, list(results)),
+        "spikes": {name: _spikes(name, list(results)) for name in settings.record},
     }

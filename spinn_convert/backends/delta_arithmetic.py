@@ -84,7 +84,7 @@ def run(
         plan = make_delta_plan(network, peaks, measure_overshoot(network, some, settings, peaks))
     started = time.perf_counter()
     program, images = _present(plan, stimulus, settings, progress, subtract=False)
-    fields = recorded(network, program, settings, images)
+    fields = recorded(network, program.names, settings, [i.result for i in images])
     return Recording(backend=NAME, **fields, timing={"simulate": time.perf_counter() - started})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.backends.pynn import TIME_STEP_MS, build
+from spinn_convert.backends.pynn import TIME_STEP_MS, Part, build
 from spinn_convert.linear import on_grid
 from spinn_convert.network import Network, Population, Projection, neurons, out_degrees
 from spinn_convert.ops import Floats
@@ -55,15 +55,15 @@ class Session:
         """Return NEST's nodes of every population."""
         objects, bits = self._objects, self._network.bits
 
-        def connector(projection: Projection) -> Any:
+        def parts(projection: Projection) -> Iterator[Part]:
             alive()
-            return objects.BulkConnector(projection.map, bits)
+            yield Part(objects.BulkConnector(projection.map, bits))
 
         populations = build(
             objects.pynn(neurons(self._network) // self._settings.threads + 1),
             self._network,
             self._cell_type,
-            connector,
+            parts,
         )
         nodes = {name: population.node_collection for name, population in populations.items()}
         for population in self._neural:

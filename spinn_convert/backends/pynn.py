@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from spinn_convert.network import Network, Population, Projection
@@ -10,16 +11,25 @@ from spinn_convert.network import Network, Population, Projection
 TIME_STEP_MS = 1.0
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Synapses of a projection onto one receptor; None is the one that PyNN takes by itself."""
+
+    connector: Any
+    receptor: str | None = None
+
+
 def build(
     sim: Any,
     network: Network,
     cell_type: Callable[[Population], Any],
-    connector: Callable[[Projection], Any],
+    parts: Callable[[Projection], Iterable[Part]],
 ) -> dict[str, Any]:
-    """Create a PyNN population per population and a PyNN projection per projection.
+    """Create a PyNN population per population and PyNN projections for every projection.
 
-    sim: a module with PyNN's interface, set up with a time step of TIME_STEP_MS. cell_type and
-    connector return the PyNN objects that suit this simulator. Returns the populations by name.
+    sim: what has PyNN's Population, Projection and StaticSynapse, set up with a time step of
+    TIME_STEP_MS. cell_type returns the PyNN object that suits this simulator, parts the synapses
+    of a projection by receptor, each a PyNN projection. Returns the populations by name.
     """
     populations = {
         population.name: sim.Population(
@@ -29,11 +39,13 @@ def build(
         if population.kind != "input"
     }
     for projection in network.synaptic():
-        sim.Projection(
-            populations[projection.source],
-            populations[projection.target],
-            connector(projection),
-            sim.StaticSynapse(delay=projection.delay * TIME_STEP_MS),
-            label=f"{projection.source} -> {projection.target}",
-        )
+        for part in parts(projection):
+            sim.Projection(
+                populations[projection.source],
+                populations[projection.target],
+                part.connector,
+                sim.StaticSynapse(delay=projection.delay * TIME_STEP_MS),
+                receptor_type=part.receptor,
+                label=f"{projection.source} -> {projection.target} {part.receptor or ''}".rstrip(),
+            )
     return populations

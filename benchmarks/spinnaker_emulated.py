@@ -1,0 +1,159 @@
+"""Claim: the SpiNNaker backend gives the spikes of the board's arithmetic, on the shipped binaries.
+
+A residual network with random weights is converted from ONNX, calibrated on the example's images at
+half their size, mapped on one virtual board, and presented three images on that one mapping; its
+binaries are executed in software. Every spike and output potential is compared with the integer
+arithmetic, and the third image with a run of its own on a freshly booted board.
+
+    python benchmarks/spinnaker_emulated.py
+
+Needs sPyNNaker and unicorn: pip install 'spinn-convert[spinnaker,emulator]'.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from spinn_convert import pipeline
+from spinn_convert.backends import board_arithmetic, spinnaker
+from spinn_convert.backends.spinnaker_build import NEURONS_PER_CORE
+from spinn_convert.convert import Method
+from spinn_convert.data import load_dataset, normalised
+from spinn_convert.network import Network, neurons, synapse_counts
+from spinn_convert.ops import Floats
+from spinn_convert.recording import Recording, Settings, Stimulus
+
+ROOT = Path(__file__).resolve().parent.parent
+BOARD = ROOT / "boards" / "emulated.cfg"
+IMAGES, STEPS, CALIBRATION = 3, 31, 200
+WIDTHS = 8, 16
+THREADS = 2
+
+
+def residual_model(rng: np.random.Generator, path: Path) -> None:
+    """Write a stem and two residual blocks, the second at half the resolution, and 10 classes."""
+    nodes, weights = [], []
+
+    def conv(name: str, source: str, shape: tuple[int, ...], stride: int) -> str:
+        fan_in = int(np.prod(shape[1:]))
+        kernel = rng.normal(size=shape) * np.sqrt(2 / fan_in)
+        bias = 0.05 * rng.normal(size=shape[0])
+        for key, values in ((f"{name}.w", kernel), (f"{name}.b", bias)):
+            weights.append(numpy_helper.from_array(values.astype(np.float32), key))
+        nodes.append(
+            helper.make_node(
+                "Conv",
+                [source, f"{name}.w", f"{name}.b"],
+                [name],
+                strides=[stride] * 2,
+                pads=[shape[2] // 2] * 4,
+            )
+        )
+        return name
+
+    def relu(name: str, *sources: str) -> str:
+        if len(sources) > 1:
+            nodes.append(helper.make_node("Add", sources, [f"{name}.sum"]))
+            sources = (f"{name}.sum",)
+        nodes.append(helper.make_node("Relu", sources, [name]))
+        return name
+
+    a, b = WIDTHS
+    stem = relu("stem", conv("c0", "x", (a, 1, 3, 3), 1))
+    inner = relu("inner1", conv("c1", stem, (a, a, 3, 3), 1))
+    block = relu("block1", conv("c2", inner, (a, a, 3, 3), 1), stem)
+    inner = relu("inner2", conv("c3", block, (b, a, 3, 3), 2))
+    short = conv("c4", block, (b, a, 1, 1), 2)
+    block = relu("block2", conv("c5", inner, (b, b, 3, 3), 1), short)
+    nodes.append(helper.make_node("GlobalAveragePool", [block], ["mean"]))
+    nodes.append(helper.make_node("Flatten", ["mean"], ["flat"]))
+    dense = (rng.normal(size=(10, b)) / np.sqrt(b)).astype(np.float32)
+    weights.append(numpy_helper.from_array(dense, "fc.w"))
+    nodes.append(helper.make_node("Gemm", ["flat", "fc.w"], ["logits"], transB=1))
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 1, 14, 14])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 10])
+    graph = helper.make_graph(nodes, "residual", [image], [logits], weights)
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+
+
+def halved(images: Floats) -> Floats:
+    """Return images (B, C, H, W) at half their size, by the mean of 2 x 2 pixels."""
+    count, channels, height, width = images.shape
+    blocks = images.reshape(count, channels, height // 2, 2, width // 2, 2)
+    return np.ascontiguousarray(blocks.mean((3, 5)), np.float32)
+
+
+def converted() -> tuple[Network, Floats]:
+    """Return the network and the images that it is shown."""
+    data = load_dataset(ROOT / "examples" / "resnet18.npz", (1, 28, 28), 10)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "residual.onnx"
+        residual_model(np.random.default_rng(0), path)
+        model, layers = pipeline.read(path, None, "spiking")
+        calibration = halved(normalised(data.calibration)[:CALIBRATION])
+        method = Method(dead_channels="layer")
+        network = pipeline.calibrated(model, layers, calibration, method, THREADS)
+    return network, halved(normalised(data.images, 0, IMAGES))
+
+
+def rows(recording: Recording, name: str, image: int) -> NDArray[np.int32]:
+    """Return the spikes (step, neuron) of a population in one image."""
+    spikes = recording.spikes[name]
+    return spikes[spikes[:, 0] == image, 1:]
+
+
+def differing(a: NDArray[np.int32], b: NDArray[np.int32]) -> int:
+    """Return how many spikes are in one of two lists only."""
+    return len(set(map(tuple, a.tolist())) ^ set(map(tuple, b.tolist())))
+
+
+def main() -> None:
+    """Run the benchmark; fails when anything differs."""
+    network, values = converted()
+    names = tuple(p.name for p in network.spiking)
+    settings = Settings(STEPS, THREADS, record=names)
+    plan = board_arithmetic.default_plan(network, Stimulus(values), settings)
+    expected = board_arithmetic.run(network, Stimulus(values), settings, plan=plan)
+    cores = sum(ceil(p.size / NEURONS_PER_CORE) for p in network.populations if p.kind != "input")
+    synapses = sum(synapse_counts(plan.integers).values())
+    to_itself = sum(p.size for p in network.spiking)
+    print(
+        f"{neurons(network):,} neurons, {synapses:,} synapses and {to_itself:,} onto themselves, "
+        f"{cores} cores, {STEPS} steps"
+    )
+    found = spinnaker.run(network, Stimulus(values), settings, board=BOARD, plan=plan)
+    seconds = ", ".join(f"{name} {value:.1f} s" for name, value in found.timing.items())
+    print(f"{IMAGES} images on one mapping: {seconds}")
+    wrong = 0
+    for image in range(IMAGES):
+        fired = sum(len(rows(expected, name, image)) for name in names)
+        spikes = sum(
+            differing(rows(expected, name, image), rows(found, name, image)) for name in names
+        )
+        outputs = [recording.readout["logits"][image] for recording in (expected, found)]
+        potentials = int((outputs[0] != outputs[1]).sum())
+        wrong += spikes + potentials
+        print(
+            f"image {image + 1}: {spikes} of {fired:,} spikes differ, {potentials} of "
+            f"{outputs[0].size} output potentials"
+        )
+    started = time.perf_counter()
+    alone = spinnaker.run(network, Stimulus(values[-1:]), settings, board=BOARD, plan=plan)
+    same = all(np.array_equal(rows(found, n, IMAGES - 1), rows(alone, n, 0)) for n in names)
+    same &= np.array_equal(found.readout["logits"][-1], alone.readout["logits"][0])
+    print(f"image {IMAGES} equals a fresh boot: {same} ({time.perf_counter() - started:.1f} s)")
+    sys.exit(bool(wrong) or not same)
+
+
+if __name__ == "__main__":
+    main()

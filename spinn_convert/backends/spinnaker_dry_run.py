@@ -1,0 +1,126 @@
+"""Maps a plan on a virtual machine, and reads off what it takes."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from spinn_convert.backends.board_plan import BoardPlan, make_plan
+from spinn_convert.backends.spinnaker_build import ticks, with_self_projections
+from spinn_convert.backends.spinnaker_check import dry_run_machine
+from spinn_convert.backends.spinnaker_costs import Chip, DryRun, Layer
+from spinn_convert.backends.spinnaker_machine import read_machine
+from spinn_convert.backends.spinnaker_session import opened
+from spinn_convert.network import Network, synapse_counts
+
+DEFAULT_STEPS = 63
+
+
+def dry_run(
+    network: Network,
+    plan: BoardPlan | None = None,
+    board: Path | None = None,
+    steps: int = DEFAULT_STEPS,
+) -> DryRun:
+    """Return what the network takes on this kind of machine; needs no hardware.
+
+    plan: of `make_plan`; without it, one is made that does not know how large inputs become, which
+    changes weights, and not the mapping. board: a configuration file, else ~/.spynnaker.cfg; the
+    machine it names is not used, and one that is virtual and has no size grows.
+    Raises BackendError when the network has no plan or does not fit, or when sPyNNaker fails.
+    """
+    plan = make_plan(network) if plan is None else plan
+    machine = dry_run_machine(plan, board)
+    started = time.perf_counter()
+    with (
+        tempfile.TemporaryDirectory(prefix="spinn_convert_") as directory,
+        opened(plan, machine, steps, Path(directory)) as session,
+    ):
+        session.go()
+        view, database = _simulator()
+        with database() as written:
+            layers, sdram, loaded = _placed(plan, view, written, session.ticks)
+        chips = {
+            (chip.x, chip.y): (chip.nearest_ethernet_x, chip.nearest_ethernet_y)
+            for chip in view.get_machine().chips
+        }
+        tables = {
+            (table.x, table.y): int(table.number_of_entries)
+            for table in view.get_uncompressed().routing_tables
+        }
+    return DryRun(
+        layers,
+        chips,
+        sdram,
+        tables,
+        loaded,
+        ticks(steps),
+        read_machine(board).time_scale_factor,
+        time.perf_counter() - started,
+    )
+
+
+def _simulator() -> tuple[Any, Any]:
+    from spinn_front_end_common.interface.ds import DsSqlliteDatabase
+    from spynnaker.pyNN.data import SpynnakerDataView
+
+    return SpynnakerDataView, DsSqlliteDatabase
+
+
+def _placed(
+    plan: BoardPlan, view: Any, written: Any, steps: int
+) -> tuple[tuple[Layer, ...], dict[Chip, int], int]:
+    """Return the layers, bytes of SDRAM by chip, and bytes that the host writes."""
+    cores: dict[str, list[Any]] = {p.name: [] for p in plan.populations}
+    sdram: dict[Chip, int] = {}
+    loaded = 0
+    for place in view.iterate_placemements():
+        chip = place.x, place.y
+        used = int(place.vertex.sdram_required.get_total_sdram(steps))
+        sdram[chip] = sdram.get(chip, 0) + used
+        if place.vertex.app_vertex is not None and place.vertex.app_vertex.label in cores:
+            cores[place.vertex.app_vertex.label].append(place)
+            loaded += int(written.get_memory_to_write(place.x, place.y, place.p))
+    used_chips = {(place.x, place.y) for places in cores.values() for place in places}
+    synapses = synapse_counts(with_self_projections(plan))
+    layers = tuple(
+        _layer(name, places, synapses[name], view, steps) for name, places in cores.items()
+    )
+    return layers, {chip: sdram[chip] for chip in sorted(used_chips)}, loaded
+
+
+def _layer(name: str, places: list[Any], synapses: int, view: Any, steps: int) -> Layer:
+    vertex = places[0].vertex.app_vertex
+    boards = set()
+    for place in places:
+        chip = view.get_chip_at(place.x, place.y)
+        boards.add((chip.nearest_ethernet_x, chip.nearest_ethernet_y))
+    return Layer(
+        name,
+        int(vertex.n_atoms),
+        synapses,
+        tuple(sorted((place.x, place.y, place.p) for place in places)),
+        len(boards),
+        sum(int(place.vertex.sdram_required.get_total_sdram(steps)) for place in places),
+        _heard(vertex),
+    )
+
+
+def _heard(vertex: Any) -> int:
+    """Return the most neurons whose spikes reach any one core of a population."""
+    from pacman.model.graphs.machine import MachineVertex
+    from spynnaker.pyNN.utilities.constants import SPIKE_PARTITION_ID
+
+    neurons: dict[Any, int] = {}
+    sources = {projection._projection_edge.pre_vertex for projection in vertex.incoming_projections}
+    for source in sources:
+        hit = vertex.splitter.get_source_specific_in_coming_vertices(source, SPIKE_PARTITION_ID)
+        for core, senders in hit:
+            sizes = (
+                sender.vertex_slice.n_atoms if isinstance(sender, MachineVertex) else sender.n_atoms
+                for sender in senders
+            )
+            neurons[core] = neurons.get(core, 0) + int(sum(sizes))
+    return max(neurons.values(), default=0)
