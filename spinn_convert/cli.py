@@ -101,6 +101,16 @@ def commands() -> None:
     help="Numbers of the reference: exact, or SpiNNaker's own integers.",
 )
 @click.option(
+    "--board",
+    type=click.Path(path_type=Path),
+    metavar="FILE.cfg",
+    help="SpiNNaker machine to run on, in sPyNNaker's format, as in boards/ [default:"
+    " ~/.spynnaker.cfg].",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Map to SpiNNaker boards without any; say what it takes."
+)
+@click.option(
     "--reset",
     type=click.Choice(["subtract", "zero"]),
     default="subtract",
@@ -133,7 +143,7 @@ def commands() -> None:
     help="Folder to write a PyNN script (NEST) and its data to, which need no spinn-convert.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the folder if spinn-convert wrote it.")
-def convert(model: Path, basic: bool, threads: int | None, **options: Any) -> None:
+def convert(model: Path, basic: bool, threads: int | None, dry_run: bool, **options: Any) -> None:
     """Convert MODEL.onnx, simulate its test images, report accuracy and cost."""
     from spinn_convert import pipeline
     from spinn_convert.convert import BASIC, Method
@@ -147,6 +157,9 @@ def convert(model: Path, basic: bool, threads: int | None, **options: Any) -> No
     job = pipeline.Job(model, method=method, threads=threads or available_cores(), **options)
     if pipeline.on_board(job) and job.reset == "subtract":
         job = without_clamp(job, given["clamp_delay"])
+    if dry_run:
+        map_only(job)
+        return
     with watching() as watch:
         outcome = pipeline.execute(job, watch)
     output_console().print(result_table(outcome.report))
@@ -205,6 +218,20 @@ def score(
         click.echo(json.dumps(content, indent=2))
     else:
         output_console().print(score_table(content))
+
+
+def map_only(job: Any) -> None:
+    """Map a job to boards that exist on paper, and print what it takes."""
+    from spinn_convert import dry_run
+    from spinn_convert.backends.spinnaker_costs import table
+
+    if job.backend != "spinnaker":
+        raise BackendError([Problem("--dry-run", "maps to boards", "use --backend spinnaker")])
+    with watching() as watch:
+        dry, folder = dry_run.execute(job, watch)
+    click.echo(table(dry))
+    click.echo(f"mapped in {dry.mapping_seconds:.0f} s")
+    click.echo(f"wrote {folder}/: network.npz, dry_run.txt, placement.png")
 
 
 def without_clamp(job: Any, clamp_delay: int | None) -> Any:

@@ -56,6 +56,7 @@ class Job:
     read_out: str | None = None
     record: tuple[str, ...] = ()
     script: Path | None = None
+    board: Path | None = None
     steps: int | None = None
     images: int | None = None
     seed: int = 1
@@ -122,7 +123,7 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
             relu1 = decode.relu1_logits(
                 network, values, images, logits, job.threads, watch("ReLU1")
             )
-        settings = replace(_settings(network, job), record=record)
+        settings = replace(settings_of(network, job), record=record)
         calibration = host.core_input(model, normalised(dataset.calibration, 0, SIZING_IMAGES), 1)
         stimulus = Stimulus(values, calibration)
         if job.reset == "zero" and job.arithmetic == "float":
@@ -266,13 +267,14 @@ def _save(model: Model, network: Network, folder: Path) -> None:
         (folder / "suffix.onnx").write_bytes(host.suffix(model, 1).SerializeToString())
 
 
-def _settings(network: Network, job: Job) -> Settings:
+def settings_of(network: Network, job: Job) -> Settings:
+    """Return time steps and threads of a job, with the defaults for its network."""
     released = max(p.release for p in network.readouts)
     after = STEPS_AFTER_RELEASE if job.method.v_init else STEPS_OF_BASIC
     steps = released + after
     if on_board(job):  # which resets images only after multiples of 16 steps
         steps = ceil((network.depth + STEPS_ON_BOARD) / 16) * 16
-    return Settings(job.steps or steps, job.threads, job.seed)
+    return Settings(job.steps or steps, job.threads, job.seed, board=job.board)
 
 
 def on_board(job: Job) -> bool:
@@ -287,6 +289,9 @@ def _read_out(job: Job) -> str:
 
 
 def _check(backend: backends.Backend, network: Network, job: Job) -> None:
-    problems = backend.check(network, _settings(network, job))
+    problems = backend.check(network, settings_of(network, job))
+    if job.board is not None and job.backend != "spinnaker":
+        fix = "use --backend spinnaker, or leave the board out"
+        problems.append(Problem(f"--board {job.board}", f"is not for {job.backend}", fix))
     if problems:
         raise BackendError(problems)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,16 @@ class Stimulus:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to simulate: time steps per image, CPU threads, populations whose spikes to keep."""
+    """How to simulate: time steps per image, CPU threads, populations whose spikes to keep.
+
+    board: sPyNNaker's configuration file of the machine, for the backend that needs one.
+    """
 
     steps: int
     threads: int = 1
     seed: int = 1
     record: tuple[str, ...] = ()
+    board: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)

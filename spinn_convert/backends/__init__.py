@@ -52,4 +52,7 @@ def find(name: str, arithmetic: str = "float", reset: str = "subtract") -> Backe
         what = f"has its own numbers; --arithmetic {arithmetic} is for the reference"
         fix = "use --backend reference with --arithmetic spinnaker"
         raise BackendError([Problem(f"backend {name}", what, fix)])
+    elif (name, reset) == ("spinnaker", "zero"):
+        what, fix = "resets by subtraction only", "use --reset subtract, which is exact"
+        raise BackendError([Problem("--reset zero on a board", what, fix)])
     return cast(Backend, import_module(f"spinn_convert.backends.{module}"))

@@ -57,7 +57,8 @@ def run(
 ) -> BoardRecording:
     """Simulate all images, one after another, on one mapping; progress counts time steps.
 
-    board: a sPyNNaker configuration file, as in `boards/`; without one, ~/.spynnaker.cfg.
+    board: a sPyNNaker configuration file, as in `boards/`; without one, that of the
+    settings, or ~/.spynnaker.cfg.
     plan: of `make_plan`; without it, one is made from the peaks of the first images.
     allow_losses: return a run in which inputs saturated or packets were lost or late. Its
     `saturated` then tells how many additions to an input did, where the arithmetic counts inputs;
@@ -69,6 +70,7 @@ def run(
     Raises BackendError when `check` finds a problem, when the board is only virtual, when an image
     lost something, when a readout leaves its range, or when sPyNNaker fails.
     """
+    board = board or settings.board
     problems = check(network, settings, board, plan)
     problems += input_problems(network, stimulus, settings, plan)
     if problems:

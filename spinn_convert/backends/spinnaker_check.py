@@ -55,7 +55,7 @@ def check(
     further, so 16 k - 1 steps waste least.
     """
     problems = board_arithmetic.check(network, settings)
-    machine = None
+    board, machine = board or settings.board, None
     try:
         machine = read_machine(board)
     except BackendError as error:

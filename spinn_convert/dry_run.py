@@ -1,0 +1,48 @@
+"""What a model would take on SpiNNaker boards: converted and mapped, but not run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spinn_convert import host, output, pipeline, store
+from spinn_convert.backends.board_arithmetic import measure_peaks
+from spinn_convert.backends.board_plan import make_plan
+from spinn_convert.backends.spinnaker_check import missing_software
+from spinn_convert.backends.spinnaker_costs import DryRun, table
+from spinn_convert.backends.spinnaker_drawing import draw_placement
+from spinn_convert.backends.spinnaker_dry_run import dry_run
+from spinn_convert.backends.spinnaker_machine import read_machine
+from spinn_convert.data import load_dataset, normalised
+from spinn_convert.errors import BackendError
+from spinn_convert.recording import Settings
+
+MARK = "dry_run.txt"
+
+
+def execute(job: pipeline.Job, watch: pipeline.Watch) -> tuple[DryRun, Path]:
+    """Convert and map a model; write network.npz, dry_run.txt and a picture to a new folder.
+
+    Raises the errors of every step; then nothing is left behind.
+    """
+    problems = missing_software(read_machine(job.board))
+    if problems:
+        raise BackendError(problems)
+    target = job.out or Path(f"{job.model.stem}.dry_run")
+    with output.new_folder(target, job.overwrite, MARK) as folder:
+        model, layers = pipeline.read(job.model, job.data, job.max_pool)
+        found = pipeline.data_path(job.model, job.data)
+        dataset = load_dataset(found, model.image_shape, None)
+        images = normalised(dataset.calibration)
+        network = pipeline.calibrated(
+            model, layers, images, job.method, job.threads, watch("calibrate")
+        )
+        store.save(network, folder / "network.npz")
+        some = host.core_input(model, images[: pipeline.SIZING_IMAGES], job.threads)
+        steps = pipeline.settings_of(network, job).steps
+        settings = Settings(steps, job.threads)
+        peaks = measure_peaks(network, some, settings, watch("largest inputs"))
+        watch("map")
+        dry = dry_run(network, make_plan(network, peaks), job.board, steps)
+        (folder / MARK).write_text(table(dry) + "\n")
+        draw_placement(dry, folder / "placement.png")
+    return dry, target
