@@ -140,7 +140,8 @@ def commands() -> None:
 @click.option(
     "--script",
     type=click.Path(path_type=Path),
-    help="Folder to write a PyNN script (NEST) and its data to, which need no spinn-convert.",
+    help="Folder to write a PyNN script and its data to, which need no spinn-convert: for sPyNNaker"
+    " with the board's arithmetic or on a board, else for NEST.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the folder if spinn-convert wrote it.")
 def convert(model: Path, basic: bool, threads: int | None, dry_run: bool, **options: Any) -> None:

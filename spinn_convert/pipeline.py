@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from spinn_convert import backends, decode, host, neo_recording, output, report, script, store
+from spinn_convert.backends.board_arithmetic import BoardRecording
 from spinn_convert.backends.constant_reset import with_constant_reset
 from spinn_convert.calibrate import calibrate
 from spinn_convert.convert import Method, convert
@@ -140,17 +141,13 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
         shown = asdict(job.method) | {"read_out": _read_out(job)}
         shown |= {key: getattr(job, key) for key in SHOWN_SETTINGS}
         if job.script:
-            classes_of_ann, known = ann.argmax(1), dataset.labels[:count]
-            script.write(
-                network,
-                values,
-                known,
-                classes_of_ann,
-                settings.steps,
-                _read_out(job),
-                job.script,
-                job.overwrite,
+            presented = script.Shown(
+                values, dataset.labels[:count], ann.argmax(1), settings.steps, _read_out(job)
             )
+            if isinstance(recording, BoardRecording) and recording.plan is not None:
+                script.write_spinnaker(recording.plan, presented, job.script, job.overwrite)
+            else:
+                script.write_nest(network, presented, job.script, job.overwrite)
         if job.record:
             block = neo_recording.output_block(recording, network, ann.argmax(1))
             neo_recording.save(block, folder / "recording.nix")

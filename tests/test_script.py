@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
+import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr
 
 import numpy as np
 import pytest
@@ -67,3 +71,41 @@ def test_script_of_the_example_runs(tmp_path):
     assert done.returncode == 0, done.stderr
     first = int(outcome.scores.snn_by_step[-1] * 2) // 2
     assert f"agreement {first:.2%}" in done.stdout
+
+
+def test_spinnaker_script_builds_what_the_arithmetic_computes(write_model, tmp_path):
+    """Its populations, run by the shipped binaries in software, give the recorded potentials."""
+    pytest.importorskip("spynnaker")
+    pytest.importorskip("unicorn")
+    from spinn_convert.backends.spinnaker_home import spinnaker_home
+    from spinn_convert.emulator.board import Board
+    from spinn_convert.emulator.snapshot import snapshot
+
+    path = pooled_model(write_model)
+    x = np.random.default_rng(1).standard_normal((4, 1, 6, 5)).astype(np.float32)
+    np.savez(path.with_suffix(".npz"), images=x, calibration_images=x, labels=np.arange(4) % 3)
+    method = Method(clamp_delay=0, dead_channels="layer")
+    job = pipeline.Job(path, method=method, arithmetic="spinnaker", steps=40, out=tmp_path / "out")
+    outcome = pipeline.execute(pipeline.replace(job, script=tmp_path / "script"))
+    assert (tmp_path / "script" / "fastlist.py").exists()
+    spec = importlib.util.spec_from_file_location("run", tmp_path / "script" / "run.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    data = dict(np.load(tmp_path / "script" / "data.npz"))
+    header = json.loads(data["header"].tobytes())
+    with spinnaker_home(tmp_path / "home"), redirect_stderr(io.StringIO()):
+        import pyNN.spiNNaker as sim
+
+        sim.setup(timestep=1.0)
+        populations = script.build(sim, header, data)
+        script.set_image(populations, header, data, 2)
+        sim.run(header["ticks"])
+        board = Board(snapshot(header["ticks"]))
+        sim.end()
+    potentials = board.run(header["ticks"], lambda step: None).potentials["y"]
+    theta = outcome.recording.plan.by_name["y"].theta
+    expected = outcome.recording.readout["y"][2]
+    assert np.array_equal((potentials[1:41] / theta).astype(np.float32), expected)
+    start = header["since"]
+    gain = script.gained(potentials, header) / theta
+    assert gain == pytest.approx(expected[39] - expected[start - 1], abs=1e-6)

@@ -1,0 +1,130 @@
+"""Run a converted network on a SpiNNaker board through sPyNNaker, without spinn_convert.
+
+    pip install "spynnaker>=1!7.4.1"     # and a machine in ~/.spynnaker.cfg
+    python run.py                        # all images in data.npz
+    python run.py 3                      # the first three
+
+The neurons are sPyNNaker's IF_curr_exp with time constants that make the synaptic current keep what
+it receives: it is the integrator, and the membrane only shows it. An inhibitory projection of every
+neuron onto itself, of the weight of the threshold, subtracts that after a spike. A constant drive
+is an i_offset, with an initial current that cancels it until the release. The output never spikes;
+its potential is read, and saved in output.pkl, which Neo reads.
+
+data.npz holds the network as arrays; `header` is JSON and names them. A projection is a sum of
+blocks: every connection between channels (output, source, weight in units of `lsb`) is made at
+every pair of places (post, pre).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NEURONS_PER_CORE = 256
+COLOUR_BITS = 4
+CELL = {
+    "v_rest": 0.0,
+    "v_reset": 0.0,
+    "tau_refrac": 0.0,
+    "tau_m": 0.05,
+    "cm": 0.05,
+    "tau_syn_E": 31507.4,
+    "tau_syn_I": 31507.4,
+}
+
+
+def build(sim: Any, header: dict[str, Any], data: Any) -> dict[str, Any]:
+    """Create all populations and projections; return the populations by name."""
+    sim.set_number_of_neurons_per_core(sim.IF_curr_exp, NEURONS_PER_CORE)
+    populations = {}
+    for entry in header["populations"]:
+        population = sim.Population(
+            entry["size"],
+            sim.IF_curr_exp(v_thresh=entry["v_thresh"], **CELL),
+            label=entry["name"],
+            max_expected_summed_weight=entry["max_expected_summed_weight"],
+            n_colour_bits=COLOUR_BITS,
+        )
+        population.initialize(v=0.0, isyn_inh=0.0, refract_timer=entry["release"])
+        if not entry["per_image"]:
+            set_drive(population, data[entry["i_offset"]], data[entry["isyn_exc"]])
+        if entry["kind"] == "readout":
+            population.record("v")
+        populations[entry["name"]] = population
+    for entry in header["projections"]:
+        rows = expanded([[data[name] for name in block] for block in entry["blocks"]])
+        for receptor, sign in (("excitatory", 1), ("inhibitory", -1)):
+            some = rows[sign * rows[:, 2] > 0] * [1, 1, sign * entry["lsb"]]
+            if len(some):
+                sim.Projection(
+                    populations[entry["source"]],
+                    populations[entry["target"]],
+                    sim.FromListConnector(some, column_names=["weight"]),
+                    sim.StaticSynapse(delay=entry["delay"]),
+                    receptor_type=receptor,
+                )
+    return populations
+
+
+def expanded(blocks: list[list[Any]]) -> Any:
+    """Return rows (pre, post, weight) by pre, then post; neurons are (channel, row, column)."""
+    parts = [np.zeros((0, 3))]
+    for output, source, weight, post, pre, (post_places, pre_places) in blocks:
+        from_neuron = (source[:, None] * pre_places + pre).ravel()
+        to_neuron = (output[:, None] * post_places + post).ravel()
+        parts.append(np.stack([from_neuron, to_neuron, np.repeat(weight, len(pre))], axis=1))
+    rows = np.concatenate(parts)
+    return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+
+
+def set_drive(population: Any, i_offset: Any, isyn_exc: Any) -> None:
+    """Set the constant drive of every neuron, nA."""
+    population.set(i_offset=i_offset)
+    population.initialize(isyn_exc=isyn_exc)
+
+
+def set_image(populations: dict[str, Any], header: dict[str, Any], data: Any, image: int) -> None:
+    """Set the drives that depend on the image."""
+    for entry in header["populations"]:
+        if entry["per_image"]:
+            i_offset, isyn_exc = data[entry["i_offset"]][image], data[entry["isyn_exc"]][image]
+            set_drive(populations[entry["name"]], i_offset, isyn_exc)
+
+
+def gained(potentials: Any, header: dict[str, Any]) -> Any:
+    """Return what the output gained from step `since` on; V is recorded before each update."""
+    return potentials[header["steps"]] - potentials[header["since"]]
+
+
+def main() -> None:
+    """Map once, run the images one after another, print the accuracy."""
+    import pyNN.spiNNaker as sim
+    from fastlist import fast_rows
+
+    data = dict(np.load(Path(__file__).parent / "data.npz"))
+    header = json.loads(data["header"].tobytes())
+    images = min(len(data["labels"]), *map(int, sys.argv[1:2] or ["1000000000"]))
+    sim.setup(timestep=1.0)
+    with fast_rows():  # the stock way to make rows takes hours for large layers
+        populations = build(sim, header, data)
+        output = next(p["name"] for p in header["populations"] if p["kind"] == "readout")
+        for image in range(images):
+            if image:
+                sim.reset()
+            set_image(populations, header, data, image)
+            sim.run(header["ticks"])
+    segments = populations[output].get_data("v").segments
+    populations[output].write_data("output.pkl", "v")
+    predicted = [gained(s.analogsignals[0].magnitude, header).argmax() for s in segments]
+    sim.end()
+    labels, ann = data["labels"][:images], data["ann"][:images]
+    print(f"ANN {(ann == labels).mean():.2%}, SNN {(predicted == labels).mean():.2%}", end=", ")
+    print(f"agreement {(predicted == ann).mean():.2%}")
+
+
+if __name__ == "__main__":
+    main()
