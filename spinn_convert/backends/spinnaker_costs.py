@@ -154,15 +154,17 @@ def summary(dry: DryRun) -> str:
 
 def table(dry: DryRun, rate: float = RATE) -> str:
     """Return the dry run as text: a row per layer, then what all of them take, then estimates."""
-    rows = ["layer            neurons    synapses  cores  chips  boards  SDRAM MB  heard"]
+    rows = ["layer                     neurons    synapses  cores  chips  boards  SDRAM MB  heard"]
     rows += [
-        f"{layer.name[:15]:15s} {layer.neurons:8,d} {layer.synapses:11,d} {len(layer.cores):6,d}"
+        f"{layer.name[-24:]:24s} {layer.neurons:8,d} {layer.synapses:11,d} {len(layer.cores):6,d}"
         f" {len(layer.chips):6,d} {layer.boards:7,d} {layer.sdram / 1e6:9.1f} {layer.heard:6,d}"
         for layer in dry.layers
     ]
     best, worst = slowdown(dry, rate)
     joules = energy(dry, rate)
     source = "configuration file" if dry.time_scale_factor else "estimate at worst"
+    if chosen_slowdown(dry, rate) < best:
+        source += ", TOO SMALL: steps will overrun"
     return "\n".join(
         [
             *rows,
