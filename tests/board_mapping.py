@@ -109,7 +109,7 @@ def expected_words(plan, board, id_bits):
         for _, target, delay, (_, post, weight) in listed(plan)
         if target == board.name
     ]
-    return np.sort(np.concatenate(words))
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *words]))
 
 
 def compare(plan, drives, populations, cores):
