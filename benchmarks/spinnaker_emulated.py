@@ -6,12 +6,14 @@ binaries are executed in software. Every spike and output potential is compared 
 arithmetic, and the third image with a run of its own on a freshly booted board.
 
     python benchmarks/spinnaker_emulated.py
+    python benchmarks/spinnaker_emulated.py --reset zero       IF_curr_delta, clamped
 
 Needs sPyNNaker and unicorn: pip install 'spinn-convert[spinnaker,emulator]'.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -24,7 +26,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from spinn_convert import pipeline
-from spinn_convert.backends import board_arithmetic, spinnaker
+from spinn_convert.backends import board_arithmetic, delta_arithmetic, spinnaker, spinnaker_delta
 from spinn_convert.backends.spinnaker_build import NEURONS_PER_CORE
 from spinn_convert.convert import Method
 from spinn_convert.data import load_dataset, normalised
@@ -117,21 +119,47 @@ def differing(a: NDArray[np.int32], b: NDArray[np.int32]) -> int:
     return len(set(map(tuple, a.tolist())) ^ set(map(tuple, b.tolist())))
 
 
-def main() -> None:
-    """Run the benchmark; fails when anything differs."""
-    network, values = converted()
-    names = tuple(p.name for p in network.spiking)
-    settings = Settings(STEPS, THREADS, record=names)
-    plan = board_arithmetic.default_plan(network, Stimulus(values), settings)
-    expected = board_arithmetic.run(network, Stimulus(values), settings, plan=plan)
+def run_both(
+    reset: str, network: Network, values: Floats, settings: Settings
+) -> tuple[Recording, Recording, Recording, float]:
+    """Return the arithmetic, the board, its last image after a fresh boot, and seconds of that."""
+    stimulus, last = Stimulus(values), Stimulus(values[-1:])
+    if reset == "subtract":
+        plan = board_arithmetic.default_plan(network, stimulus, settings)
+        expected: Recording = board_arithmetic.run(network, stimulus, settings, plan=plan)
+        found: Recording = spinnaker.run(network, stimulus, settings, board=BOARD, plan=plan)
+        started = time.perf_counter()
+        alone: Recording = spinnaker.run(network, last, settings, board=BOARD, plan=plan)
+    else:
+        delta = delta_arithmetic.default_plan(network, stimulus, settings)
+        expected = delta_arithmetic.run(network, stimulus, settings, plan=delta)
+        found = spinnaker_delta.run(network, stimulus, settings, board=BOARD, plan=delta)
+        started = time.perf_counter()
+        alone = spinnaker_delta.run(network, last, settings, board=BOARD, plan=delta)
+    return expected, found, alone, time.perf_counter() - started
+
+
+def print_size(network: Network, reset: str) -> None:
+    """Print what is mapped."""
     cores = sum(ceil(p.size / NEURONS_PER_CORE) for p in network.populations if p.kind != "input")
-    synapses = sum(synapse_counts(plan.integers).values())
-    to_itself = sum(p.size for p in network.spiking)
+    synapses = sum(synapse_counts(network).values())
+    to_itself = sum(p.size for p in network.spiking) if reset == "subtract" else 0
     print(
         f"{neurons(network):,} neurons, {synapses:,} synapses and {to_itself:,} onto themselves, "
         f"{cores} cores, {STEPS} steps"
     )
-    found = spinnaker.run(network, Stimulus(values), settings, board=BOARD, plan=plan)
+
+
+def main() -> None:
+    """Run the benchmark; fails when anything differs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--reset", choices=["subtract", "zero"], default="subtract")
+    reset = parser.parse_args().reset
+    network, values = converted()
+    names = tuple(p.name for p in network.spiking)
+    print_size(network, reset)
+    settings = Settings(STEPS, THREADS, record=names)
+    expected, found, alone, booted = run_both(reset, network, values, settings)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in found.timing.items())
     print(f"{IMAGES} images on one mapping: {seconds}")
     wrong = 0
@@ -147,11 +175,9 @@ def main() -> None:
             f"image {image + 1}: {spikes} of {fired:,} spikes differ, {potentials} of "
             f"{outputs[0].size} output potentials"
         )
-    started = time.perf_counter()
-    alone = spinnaker.run(network, Stimulus(values[-1:]), settings, board=BOARD, plan=plan)
     same = all(np.array_equal(rows(found, n, IMAGES - 1), rows(alone, n, 0)) for n in names)
     same &= np.array_equal(found.readout["logits"][-1], alone.readout["logits"][0])
-    print(f"image {IMAGES} equals a fresh boot: {same} ({time.perf_counter() - started:.1f} s)")
+    print(f"image {IMAGES} equals a fresh boot: {same} ({booted:.1f} s)")
     sys.exit(bool(wrong) or not same)
 
 

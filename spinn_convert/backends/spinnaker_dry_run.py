@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from spinn_convert.backends.board_plan import BoardPlan, make_plan
+from spinn_convert.backends.board_plan import make_plan
+from spinn_convert.backends.cells import AnyPlan
 from spinn_convert.backends.spinnaker_build import ticks, with_self_projections
 from spinn_convert.backends.spinnaker_check import dry_run_machine
 from spinn_convert.backends.spinnaker_costs import Chip, DryRun, Layer
@@ -20,15 +21,16 @@ DEFAULT_STEPS = 63
 
 def dry_run(
     network: Network,
-    plan: BoardPlan | None = None,
+    plan: AnyPlan | None = None,
     board: Path | None = None,
     steps: int = DEFAULT_STEPS,
 ) -> DryRun:
     """Return what the network takes on this kind of machine; needs no hardware.
 
-    plan: of `make_plan`; without it, one is made that does not know how large inputs become, which
-    changes weights, and not the mapping. board: a configuration file, else ~/.spynnaker.cfg; the
-    machine it names is not used, and one that is virtual and has no size grows.
+    plan: of `make_plan` or `make_delta_plan`; without it, one is made by the first, and does not
+    know how large inputs become, which changes weights, and not the mapping. board: a configuration
+    file, else ~/.spynnaker.cfg; the machine it names is not used, and one that is virtual and has
+    no size grows.
     Raises BackendError when the network has no plan or does not fit, or when sPyNNaker fails.
     """
     plan = make_plan(network) if plan is None else plan
@@ -70,7 +72,7 @@ def _simulator() -> tuple[Any, Any]:
 
 
 def _placed(
-    plan: BoardPlan, view: Any, written: Any, steps: int
+    plan: AnyPlan, view: Any, written: Any, steps: int
 ) -> tuple[tuple[Layer, ...], dict[Chip, int], int]:
     """Return the layers, bytes of SDRAM by chip, and bytes that the host writes."""
     cores: dict[str, list[Any]] = {p.name: [] for p in plan.populations}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spinn_convert.backends import spinnaker_losses
 from spinn_convert.backends.board_drive import Drive
-from spinn_convert.backends.board_plan import BoardPlan
+from spinn_convert.backends.cells import AnyPlan
 from spinn_convert.backends.fastlist import fast_rows
 from spinn_convert.backends.pynn import TIME_STEP_MS
 from spinn_convert.backends.spinnaker_build import build_plan, set_drives, ticks
@@ -49,7 +49,7 @@ class Presented:
 class Session:
     """A plan that is built, and mapped by the first run; state, because sPyNNaker has it."""
 
-    def __init__(self, plan: BoardPlan, steps: int, log: TextIO) -> None:
+    def __init__(self, plan: AnyPlan, steps: int, log: TextIO) -> None:
         """Begin with an empty simulation; sPyNNaker's own messages go to `log`."""
         self._plan, self.ticks, self._log = plan, ticks(steps), log
         self._presented = False
@@ -107,7 +107,7 @@ class Session:
 class RealSession(Session):
     """Runs on the machine that the configuration names."""
 
-    def __init__(self, plan: BoardPlan, steps: int, log: TextIO) -> None:
+    def __init__(self, plan: AnyPlan, steps: int, log: TextIO) -> None:
         super().__init__(plan, steps, log)
         self._before: Losses = {}
 
@@ -145,7 +145,7 @@ class RealSession(Session):
 class EmulatedSession(Session):
     """Maps on a virtual board, and executes the binaries with what a board would be sent."""
 
-    def __init__(self, plan: BoardPlan, steps: int, log: TextIO) -> None:
+    def __init__(self, plan: AnyPlan, steps: int, log: TextIO) -> None:
         super().__init__(plan, steps, log)
         self._image: Any = None
         self._board: Any = None
@@ -174,7 +174,7 @@ class EmulatedSession(Session):
 
 @contextmanager
 def opened(
-    plan: BoardPlan, machine: Machine, steps: int, directory: Path
+    plan: AnyPlan, machine: Machine, steps: int, directory: Path
 ) -> Iterator[RealSession | EmulatedSession]:
     """Yield a session of this kind of machine; sPyNNaker keeps its files below `directory`."""
     kind = EmulatedSession if machine.on_host else RealSession
