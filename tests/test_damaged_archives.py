@@ -18,7 +18,7 @@ from damage import BYTE_DAMAGE
 from damage_seeds import convolutional
 from rich.console import Console
 
-from spinn_convert import cli, pipeline, store
+from spinn_convert import cli_tables, pipeline, store
 from spinn_convert.address_space import growing_by
 from spinn_convert.data import image_shape, load_dataset, normalised
 from spinn_convert.errors import DataError
@@ -164,7 +164,7 @@ def inspected(path):
     """Inspect a network and print its table."""
     with growing_by(2**31):
         network, real = pipeline.inspect(path, None)
-        Console(file=io.StringIO()).print(cli.population_table(network, real))
+        Console(file=io.StringIO()).print(cli_tables.population_table(network, real))
 
 
 def leaves(value, path=()):
