@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil, floor, log2
+from math import ceil, floor, log2, prod
 
 import numpy as np
 
@@ -87,6 +87,11 @@ class BoardPopulation:
     self_weight: int
     drive: Drive | None
     saturates: bool
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return prod(self.shape)
 
     @property
     def max_expected_summed_weight(self) -> list[float]:

@@ -24,6 +24,7 @@ from spinn_convert.backends.board_plan import NEVER, BoardPlan, image_drives
 from spinn_convert.backends.board_session import recorded
 from spinn_convert.backends.reference import _Result
 from spinn_convert.backends.spinnaker_check import check
+from spinn_convert.backends.spinnaker_convolution import Connectors
 from spinn_convert.backends.spinnaker_machine import read_machine
 from spinn_convert.backends.spinnaker_session import NAME, Presented, Session, opened
 from spinn_convert.errors import BackendError, Problem
@@ -54,6 +55,7 @@ def run(
     board: Path | None = None,
     plan: BoardPlan | None = None,
     allow_losses: bool = False,
+    connectors: Connectors = "lists",
 ) -> BoardRecording:
     """Simulate all images, one after another, on one mapping; progress counts time steps.
 
@@ -63,6 +65,9 @@ def run(
     allow_losses: return a run in which inputs saturated or packets were lost or late. Its
     `saturated` then tells how many additions to an input did, where the arithmetic counts inputs;
     `peaks` stays empty, since a board measures none.
+    connectors: "auto" builds layers of kernels instead of lists of synapses where that takes less,
+    "convolutions" wherever it is possible. Spikes are the same; saturated inputs of such layers
+    are not counted.
 
     A board does not tell when a current leaves the range of its numbers in a hidden population;
     the arithmetic does, on the same images.
@@ -84,7 +89,7 @@ def run(
     plan = plan or default_plan(network, stimulus, settings)
     with (
         tempfile.TemporaryDirectory(prefix="spinn_convert_") as directory,
-        opened(plan, machine, settings.steps, Path(directory)) as session,
+        opened(plan, machine, settings.steps, Path(directory), connectors) as session,
     ):
         built = time.perf_counter()
         images = list(_present(session, plan, stimulus, settings, progress, allow_losses))
