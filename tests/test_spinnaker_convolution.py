@@ -13,6 +13,7 @@ from spinn_convert.backends import (
     board_arithmetic,
     spinnaker,
     spinnaker_build,
+    spinnaker_check,
     spinnaker_convolution,
 )
 from spinn_convert.backends.spinnaker_convolution import chosen, compared, qualified
@@ -137,7 +138,7 @@ def test_reasons_are_told(planned):
     ways = qualified(plan)
     assert {name for name, way in ways.items() if not isinstance(way, str)} == KERNELS
     assert "from deep has stride (2, 2)" in ways["down"]
-    assert "down, which it hears, is not built of kernels" in ways["last"]
+    assert "hears a layer that is not made of kernels" in ways["last"]
     assert "readout" in ways["out"]
     loud = Conv(np.full((4, 4, 1, 1), 40_000, np.float32))
     dilated = replace(conv(rng, 4, 4, 3, pads=(2,) * 4), dilation=(2, 2))
@@ -151,12 +152,22 @@ def test_reasons_are_told(planned):
     ):
         found = qualified(changed(plan, "inner", "stem", op))
         assert reason in found["inner"], reason
-        assert "inner, which it hears" in found["sum"]
+        assert "hears a layer" in found["sum"]
 
 
 def test_a_core_must_hold_the_kernels(planned, monkeypatch):
     monkeypatch.setattr(spinnaker_convolution, "DTCM", 8_500)
     assert "do not fit into a core's memory" in qualified(planned[2])["stem"]
+
+
+def test_the_binary_of_kernels_is_asked_for_only_where_it_runs(planned, monkeypatch):
+    net, values, plan = planned
+    monkeypatch.setattr(spinnaker_check, "KERNEL_BINARIES", ("IF_curr_none.aplx",))
+    assert spinnaker_check.check(net, Settings(9), EMULATED, plan) == []
+    with pytest.raises(BackendError, match=r"IF_curr_none\.aplx is missing"):
+        spinnaker.run(
+            net, Stimulus(values), Settings(9), board=EMULATED, plan=plan, connectors="auto"
+        )
 
 
 def test_auto_takes_kernels_only_where_they_save(planned):

@@ -76,7 +76,7 @@ def run(
     lost something, when a readout leaves its range, or when sPyNNaker fails.
     """
     board = board or settings.board
-    problems = check(network, settings, board, plan)
+    problems = check(network, settings, board, plan, connectors != "lists")
     problems += input_problems(network, stimulus, settings, plan)
     if problems:
         raise BackendError(list(dict.fromkeys(problems)))

@@ -24,6 +24,7 @@ from spinn_convert.network import Network, synapse_counts
 from spinn_convert.recording import Settings
 
 BINARIES = ("IF_curr_exp.aplx",)
+KERNEL_BINARIES = ("IF_curr_exp_conv.aplx",)
 SDRAM_PER_CHIP = 117 << 20
 """Bytes for applications (max_sdram_per_chip of spinn_machine's version_spin1.py)."""
 BYTES_PER_EMULATED_CORE = 11_000_000
@@ -46,11 +47,13 @@ def check(
     settings: Settings,
     board: Path | None = None,
     plan: BoardPlan | None = None,
+    kernels: bool = False,
 ) -> list[Problem]:
     """Return what keeps this network from running; maps nothing, and does not import sPyNNaker.
 
     board: a configuration file, else ~/.spynnaker.cfg. Without a plan, the weights and biases are
     checked, unless nothing is calibrated yet; that inputs fit into the ring buffers is not.
+    kernels: whether layers may be made of kernels, which another binary holds.
     Any number of steps can be run: the board goes on to the next multiple of 16, at least one
     further, so 16 k - 1 steps waste least.
     """
@@ -60,7 +63,7 @@ def check(
         machine = read_machine(board)
     except BackendError as error:
         problems += error.problems
-    problems += missing_software(machine)
+    problems += missing_software(machine, kernels)
     if plan is None and not _is_draft(network):
         try:
             make_plan(network)
@@ -76,7 +79,7 @@ def _is_draft(network: Network) -> bool:
     return all(bool((p.scale == 1).all()) for p in network.populations)
 
 
-def missing_software(machine: Machine | None) -> list[Problem]:
+def missing_software(machine: Machine | None, kernels: bool = False) -> list[Problem]:
     """Return what is not installed: sPyNNaker, its binaries, or unicorn for an emulated board."""
     fix = "pip install 'spinn-convert[spinnaker]'"
     spec = find_spec("spynnaker")
@@ -85,7 +88,7 @@ def missing_software(machine: Machine | None) -> list[Problem]:
     folder = Path(spec.origin).parent / "pyNN" / "model_binaries"
     problems = [
         Problem("sPyNNaker", f"{folder / name} is missing", f"{fix}, from a wheel: it has binaries")
-        for name in BINARIES
+        for name in BINARIES + KERNEL_BINARIES * kernels
         if not (folder / name).is_file()
     ]
     if machine is not None and machine.kind == "emulated" and find_spec("unicorn") is None:

@@ -105,7 +105,8 @@ def chosen(plan: BoardPlan, connectors: Connectors, neurons: int, ticks: int) ->
 def holds_late_input(plan: BoardPlan, split: Collection[str]) -> bool:
     """Whether a reset leaves input of the last steps in the ring buffers of a core of kernels.
 
-    IF_curr_exp_conv.aplx empties what is due in the step after the last, and nothing later.
+    As executed on the emulated board: IF_curr_exp_conv.aplx loses what is due in the step after
+    the last, as it should, but adds to the next run what is due later.
     """
     synaptic = plan.integers.synaptic()
     return any(projection.target in split and projection.delay > 1 for projection in synaptic)
@@ -186,7 +187,7 @@ def _qualified(
         if projection.target != board.name:
             continue
         if not isinstance(before[projection.source], Qualified):
-            return f"{projection.source}, which it hears, is not built of kernels"
+            return "hears a layer that is not made of kernels"
         found = kernels(projection.map)
         if isinstance(found, str):
             return f"the projection from {projection.source} {found}"

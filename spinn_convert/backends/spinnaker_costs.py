@@ -165,12 +165,12 @@ def _other_way(ways: Ways) -> str:
 
 
 def _refusals(dry: DryRun) -> list[str]:
-    """Return why layers cannot be made of kernels, in the order of the layers."""
-    return [
-        f"no kernels for {layer.name}: {layer.ways.reason}"
-        for layer in dry.layers
-        if layer.ways.kernels is None
-    ]
+    """Return why layers cannot be made of kernels, the layers by reason."""
+    names: dict[str, list[str]] = {}
+    for layer in dry.layers:
+        if layer.ways.kernels is None:
+            names.setdefault(layer.ways.reason, []).append(layer.name)
+    return [f"no kernels for {', '.join(layers)}: {reason}" for reason, layers in names.items()]
 
 
 def table(dry: DryRun, rate: float = RATE) -> str:
