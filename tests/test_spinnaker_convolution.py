@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from spinn_convert.backends import (
     spinnaker_check,
     spinnaker_convolution,
 )
+from spinn_convert.backends.spinnaker_channels import Channels, merged, places
 from spinn_convert.backends.spinnaker_convolution import chosen, compared, qualified
 from spinn_convert.backends.spinnaker_costs import table
 from spinn_convert.backends.spinnaker_dry_run import dry_run
@@ -85,7 +87,7 @@ def test_both_ways_are_the_arithmetic_bit_for_bit(planned, monkeypatch, per_core
     """Two images on one mapping; maps on one core and cut into three."""
     net, values, plan = planned
     monkeypatch.setattr(spinnaker_convolution, "NEURONS_PER_CORE", per_core)
-    settings = Settings(31, record=LAYERS)
+    settings = Settings(15, record=LAYERS)
     expected = board_arithmetic.run(net, Stimulus(values), settings, plan=plan)
     for connectors in ("convolutions", "lists") if per_core == 512 else ("convolutions",):
         found = spinnaker.run(
@@ -177,6 +179,51 @@ def test_auto_takes_kernels_only_where_they_save(planned):
     assert chosen(plan, "auto", 10, 32) == KERNELS
     with pytest.raises(BackendError, match="'both' is none of lists, convolutions, auto"):
         chosen(plan, "both", 256, 32)
+
+
+class Part:
+    """A population of 4 neurons that remembers what it is told."""
+
+    def __init__(self, channel):
+        self.label, self.told, self.recorded = f"layer/{channel}", [], []
+
+    def set(self, **values):
+        self.told.append({name: np.broadcast_to(v, 4).tolist() for name, v in values.items()})
+
+    def __getitem__(self, where):
+        return SimpleNamespace(set=lambda **values: self.told.append((where, values)))
+
+    def record(self, variable):
+        self.recorded.append(variable)
+
+    def spinnaker_get_data(self, variable):
+        return np.array([[3, 7.0], [1, 8.0]]) if self.label == "layer/1" else np.zeros((0, 2))
+
+
+def test_channels_pass_for_one_population():
+    parts = [Part(channel) for channel in range(3)]
+    layer = Channels(parts, 4)
+    assert layer.size == 12
+    layer.record("spikes")
+    assert [part.recorded for part in parts] == [["spikes"]] * 3
+    assert layer.spinnaker_get_data("spikes").tolist() == [[7, 7], [5, 8]]
+    layer.set(i_offset=np.arange(12.0))
+    assert parts[2].told == [{"i_offset": [8, 9, 10, 11]}]
+    layer[2:8].set(i_offset=5.0)
+    assert parts[0].told[1] == (slice(2, 4), {"i_offset": 5.0})
+    assert parts[1].told[1] == {"i_offset": [5.0] * 4}
+    assert len(parts[2].told) == 1
+    rows = np.array([[0, 9, 0.5], [3, 8, 0.5], [8, 1, -1]])
+    assert [(p.label, r.tolist()) for p, r in layer.shares(rows)] == [
+        ("layer/0", [[0, 9, 0.5], [3, 8, 0.5]]),
+        ("layer/2", [[0, 1, -1]]),
+    ]
+    where = places({"layer": layer, "other": Part(9)})
+    assert where == {"layer/0": ("layer", 0), "layer/1": ("layer", 4), "layer/2": ("layer", 8)} | {
+        "other": ("other", 0)
+    }
+    spikes = {"layer/2": np.array([[0, 1]]), "layer/0": np.array([[1, 0], [0, 3]])}
+    assert merged(spikes, where)["layer"].tolist() == [[0, 3], [0, 9], [1, 0]]
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 224), (31, 3), (56, 56), (112, 37)])
