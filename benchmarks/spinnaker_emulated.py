@@ -5,18 +5,20 @@ half their size, mapped on one virtual board, and presented three images on that
 binaries are executed in software. Every spike and output potential is compared with the integer
 arithmetic, and the third image with a run of its own on a freshly booted board.
 
-    python benchmarks/spinnaker_emulated.py
+    python benchmarks/spinnaker_emulated.py [--connectors convolutions]
 
 Needs sPyNNaker and unicorn: pip install 'spinn-convert[spinnaker,emulator]'.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
 from math import ceil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -25,7 +27,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from spinn_convert import pipeline
 from spinn_convert.backends import board_arithmetic, spinnaker
-from spinn_convert.backends.spinnaker_build import NEURONS_PER_CORE
+from spinn_convert.backends.spinnaker_build import NEURONS_PER_CORE, ticks
+from spinn_convert.backends.spinnaker_convolution import Connectors, chosen
 from spinn_convert.convert import Method
 from spinn_convert.data import load_dataset, normalised
 from spinn_convert.network import Network, neurons, synapse_counts
@@ -119,6 +122,9 @@ def differing(a: NDArray[np.int32], b: NDArray[np.int32]) -> int:
 
 def main() -> None:
     """Run the benchmark; fails when anything differs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--connectors", choices=get_args(Connectors), default="lists")
+    connectors: Connectors = parser.parse_args().connectors
     network, values = converted()
     names = tuple(p.name for p in network.spiking)
     settings = Settings(STEPS, THREADS, record=names)
@@ -129,10 +135,14 @@ def main() -> None:
     to_itself = sum(p.size for p in network.spiking)
     print(
         f"{neurons(network):,} neurons, {synapses:,} synapses and {to_itself:,} onto themselves, "
-        f"{cores} cores, {STEPS} steps"
+        f"{cores} cores as lists, {STEPS} steps"
     )
-    found = spinnaker.run(network, Stimulus(values), settings, board=BOARD, plan=plan)
+    found = spinnaker.run(
+        network, Stimulus(values), settings, board=BOARD, plan=plan, connectors=connectors
+    )
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in found.timing.items())
+    kernels = sorted(chosen(plan, connectors, NEURONS_PER_CORE, ticks(STEPS)))
+    print(f"layers of kernels: {', '.join(kernels) or 'none'}")
     print(f"{IMAGES} images on one mapping: {seconds}")
     wrong = 0
     for image in range(IMAGES):
@@ -148,7 +158,9 @@ def main() -> None:
             f"{outputs[0].size} output potentials"
         )
     started = time.perf_counter()
-    alone = spinnaker.run(network, Stimulus(values[-1:]), settings, board=BOARD, plan=plan)
+    alone = spinnaker.run(
+        network, Stimulus(values[-1:]), settings, board=BOARD, plan=plan, connectors=connectors
+    )
     same = all(np.array_equal(rows(found, n, IMAGES - 1), rows(alone, n, 0)) for n in names)
     same &= np.array_equal(found.readout["logits"][-1], alone.readout["logits"][0])
     print(f"image {IMAGES} equals a fresh boot: {same} ({time.perf_counter() - started:.1f} s)")
