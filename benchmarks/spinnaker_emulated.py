@@ -6,6 +6,7 @@ binaries are executed in software. Every spike and output potential is compared 
 arithmetic, and the third image with a run of its own on a freshly booted board.
 
     python benchmarks/spinnaker_emulated.py [--connectors convolutions]
+    python benchmarks/spinnaker_emulated.py --reset zero       IF_curr_delta, clamped
 
 Needs sPyNNaker and unicorn: pip install 'spinn-convert[spinnaker,emulator]'.
 """
@@ -16,6 +17,7 @@ import argparse
 import sys
 import tempfile
 import time
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import get_args
@@ -26,7 +28,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from spinn_convert import pipeline
-from spinn_convert.backends import board_arithmetic, spinnaker
+from spinn_convert.backends import board_arithmetic, delta_arithmetic, spinnaker, spinnaker_delta
 from spinn_convert.backends.spinnaker_build import NEURONS_PER_CORE, ticks
 from spinn_convert.backends.spinnaker_convolution import Connectors, chosen
 from spinn_convert.convert import Method
@@ -120,29 +122,55 @@ def differing(a: NDArray[np.int32], b: NDArray[np.int32]) -> int:
     return len(set(map(tuple, a.tolist())) ^ set(map(tuple, b.tolist())))
 
 
-def main() -> None:
-    """Run the benchmark; fails when anything differs."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--connectors", choices=get_args(Connectors), default="lists")
-    connectors: Connectors = parser.parse_args().connectors
-    network, values = converted()
-    names = tuple(p.name for p in network.spiking)
-    settings = Settings(STEPS, THREADS, record=names)
-    plan = board_arithmetic.default_plan(network, Stimulus(values), settings)
-    expected = board_arithmetic.run(network, Stimulus(values), settings, plan=plan)
+def run_both(
+    reset: str, connectors: Connectors, network: Network, values: Floats, settings: Settings
+) -> tuple[Recording, Recording, Recording, float]:
+    """Return the arithmetic, the board, its last image after a fresh boot, and seconds of that."""
+    stimulus, last = Stimulus(values), Stimulus(values[-1:])
+    if reset == "subtract":
+        plan = board_arithmetic.default_plan(network, stimulus, settings)
+        expected: Recording = board_arithmetic.run(network, stimulus, settings, plan=plan)
+        kernels = sorted(chosen(plan, connectors, NEURONS_PER_CORE, ticks(STEPS)))
+        print(f"layers of kernels: {', '.join(kernels) or 'none'}")
+        board = partial(spinnaker.run, board=BOARD, plan=plan, connectors=connectors)
+        found: Recording = board(network, stimulus, settings)
+        started = time.perf_counter()
+        alone: Recording = board(network, last, settings)
+    else:
+        delta = delta_arithmetic.default_plan(network, stimulus, settings)
+        expected = delta_arithmetic.run(network, stimulus, settings, plan=delta)
+        found = spinnaker_delta.run(network, stimulus, settings, board=BOARD, plan=delta)
+        started = time.perf_counter()
+        alone = spinnaker_delta.run(network, last, settings, board=BOARD, plan=delta)
+    return expected, found, alone, time.perf_counter() - started
+
+
+def print_size(network: Network, reset: str) -> None:
+    """Print what is mapped."""
     cores = sum(ceil(p.size / NEURONS_PER_CORE) for p in network.populations if p.kind != "input")
-    synapses = sum(synapse_counts(plan.integers).values())
-    to_itself = sum(p.size for p in network.spiking)
+    synapses = sum(synapse_counts(network).values())
+    to_itself = sum(p.size for p in network.spiking) if reset == "subtract" else 0
     print(
         f"{neurons(network):,} neurons, {synapses:,} synapses and {to_itself:,} onto themselves, "
         f"{cores} cores as lists, {STEPS} steps"
     )
-    found = spinnaker.run(
-        network, Stimulus(values), settings, board=BOARD, plan=plan, connectors=connectors
-    )
+
+
+def main() -> None:
+    """Run the benchmark; fails when anything differs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--reset", choices=["subtract", "zero"], default="subtract")
+    parser.add_argument("--connectors", choices=get_args(Connectors), default="lists")
+    arguments = parser.parse_args()
+    reset, connectors = arguments.reset, arguments.connectors
+    if reset == "zero" and connectors != "lists":
+        parser.error("--reset zero is built of lists alone")
+    network, values = converted()
+    names = tuple(p.name for p in network.spiking)
+    print_size(network, reset)
+    settings = Settings(STEPS, THREADS, record=names)
+    expected, found, alone, booted = run_both(reset, connectors, network, values, settings)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in found.timing.items())
-    kernels = sorted(chosen(plan, connectors, NEURONS_PER_CORE, ticks(STEPS)))
-    print(f"layers of kernels: {', '.join(kernels) or 'none'}")
     print(f"{IMAGES} images on one mapping: {seconds}")
     wrong = 0
     for image in range(IMAGES):
@@ -157,13 +185,9 @@ def main() -> None:
             f"image {image + 1}: {spikes} of {fired:,} spikes differ, {potentials} of "
             f"{outputs[0].size} output potentials"
         )
-    started = time.perf_counter()
-    alone = spinnaker.run(
-        network, Stimulus(values[-1:]), settings, board=BOARD, plan=plan, connectors=connectors
-    )
     same = all(np.array_equal(rows(found, n, IMAGES - 1), rows(alone, n, 0)) for n in names)
     same &= np.array_equal(found.readout["logits"][-1], alone.readout["logits"][0])
-    print(f"image {IMAGES} equals a fresh boot: {same} ({time.perf_counter() - started:.1f} s)")
+    print(f"image {IMAGES} equals a fresh boot: {same} ({booted:.1f} s)")
     sys.exit(bool(wrong) or not same)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import replace
@@ -10,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from spinn_convert import __version__
 from spinn_convert.backends import NAMES
+from spinn_convert.cli_commands import inspect, score, tune
+from spinn_convert.cli_console import available_cores, output_console
 from spinn_convert.cli_progress import watching
-from spinn_convert.cli_tables import population_table, result_table, score_table
+from spinn_convert.cli_tables import result_table
 from spinn_convert.errors import BackendError, Problem, SpinnConvertError
 
 BAD_INPUT, INTERRUPTED = 2, 130
-PIPE_WIDTH = 120
 
 
 class Commands(click.Group):
@@ -40,6 +39,10 @@ def commands() -> None:
     """Convert a trained ONNX network to spikes and run it: spinn-convert MODEL.onnx [OPTIONS]"""
 
 
+for command in (inspect, score, tune):
+    commands.add_command(command)
+
+
 @commands.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
@@ -57,6 +60,11 @@ def commands() -> None:
     "--steps",
     type=click.IntRange(1),
     help="Time steps per image [default: 48 after the output's release].",
+)
+@click.option(
+    "--settings",
+    type=click.Path(path_type=Path),
+    help="File that `tune` wrote; options given here go before it.",
 )
 @click.option(
     "--percentile",
@@ -144,11 +152,22 @@ def commands() -> None:
     " with the board's arithmetic or on a board, else for NEST.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the folder if spinn-convert wrote it.")
-def convert(model: Path, basic: bool, threads: int | None, dry_run: bool, **options: Any) -> None:
+def convert(
+    model: Path,
+    basic: bool,
+    threads: int | None,
+    dry_run: bool,
+    settings: Path | None,
+    **options: Any,
+) -> None:
     """Convert MODEL.onnx, simulate its test images, report accuracy and cost."""
     from spinn_convert import pipeline
     from spinn_convert.convert import BASIC, Method
+    from spinn_convert.tune import read_settings
 
+    if settings is not None:
+        for name, value in read_settings(settings).items():
+            options[name] = value if options[name] is None else options[name]
     names = ("percentile", "normalisation", "v_init", "clamp_delay", "dead_channels")
     given = {name: options.pop(name) for name in names}
     method = replace(
@@ -166,59 +185,6 @@ def convert(model: Path, basic: bool, threads: int | None, dry_run: bool, **opti
     output_console().print(result_table(outcome.report))
     written = ", ".join(sorted(path.name for path in outcome.folder.iterdir()))
     click.echo(f"wrote {outcome.folder}/: {written}")
-
-
-@commands.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Images to take scales from, .npz; default: MODEL.npz.",
-)
-def inspect(model: Path, data: Path | None) -> None:
-    """Print the populations of MODEL (ONNX, or a converted network.npz); builds nothing."""
-    from spinn_convert import pipeline
-
-    network, real = pipeline.inspect(model, data)
-    for where in ("before", "after"):
-        click.echo(f"on the host {where} the spikes: {network.made_from.get(where) or 'nothing'}")
-    output_console().print(population_table(network, real))
-
-
-@commands.command()
-@click.argument("recording", type=click.Path(path_type=Path))
-@click.option(
-    "--labels",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Labels of the images, in order: .npz with `labels`, or .npy.",
-)
-@click.option("--network", type=click.Path(path_type=Path), help="network.npz that was recorded.")
-@click.option("--readout", help="Name of the output's signal, where there are several.")
-@click.option(
-    "--read-out",
-    type=click.Choice(["all", "late"]),
-    default="all",
-    show_default=True,
-    help="Read the potential from step 0, or from when the first spikes have passed.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print all numbers as JSON.")
-def score(
-    recording: Path,
-    labels: Path,
-    network: Path | None,
-    readout: str | None,
-    read_out: str,
-    as_json: bool,
-) -> None:
-    """Score RECORDING: accuracy over time of output potentials, in any file that Neo reads."""
-    from spinn_convert.scoring import score_recording
-
-    content = score_recording(recording, labels, network, readout, read_out)
-    if as_json:
-        click.echo(json.dumps(content, indent=2))
-    else:
-        output_console().print(score_table(content))
 
 
 def map_only(job: Any) -> None:
@@ -243,16 +209,6 @@ def without_clamp(job: Any, clamp_delay: int | None) -> Any:
         raise BackendError([Problem(f"--clamp-delay {clamp_delay}", what, fix)])
     click.echo("clamp delay 0: SpiNNaker's reset by subtraction holds no input back", err=True)
     return replace(job, method=replace(job.method, clamp_delay=0))
-
-
-def output_console() -> Console:
-    """Return where tables go; a file or a pipe gets them wide enough not to lose digits."""
-    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
-
-
-def available_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def main() -> None:

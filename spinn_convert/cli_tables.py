@@ -99,3 +99,25 @@ def score_table(content: dict[str, Any]) -> Table:
         ann = f"ANN accuracy {content['ann']['accuracy']:.2%}"
         table.caption = f"{ann}; steps to 0.5 % below: {first}"
     return table
+
+
+def tuned_tables(tuned: Any) -> list[Table]:
+    """Return what was tried: scalings by ReLU1, and dynamics by steps and events."""
+    scalings = Table(title=f"{tuned.images} calibration images, ANN accuracy {tuned.ann:.2%}")
+    for column in ("percentile", "scales per", "ReLU1 accuracy", "agrees with the ANN on"):
+        scalings.add_column(column, justify="right")
+    for row in tuned.scalings:
+        shown = f"{row.percentile:g}", row.normalisation, f"{row.relu1:.2%}", f"{row.agreement:.2%}"
+        scalings.add_row(*shown)
+    dynamics = Table(title="steps, and synaptic events per image, until the SNN agrees on")
+    for column in ("clamp delay", "read-out", "98 %", "99 %", "99.5 %", "at the end"):
+        dynamics.add_column(column, justify="right")
+    for way in tuned.dynamics:
+        cells = []
+        for agreement in (0.98, 0.99, 0.995):
+            steps = way.steps(agreement)
+            events = "" if steps is None else f" ({steps * way.events_per_step / 1e6:,.1f} M)"
+            cells.append("-" if steps is None else f"{steps}{events}")
+        end = f"{way.scores.agreement_by_step[-1]:.2%}"
+        dynamics.add_row(str(way.clamp_delay), way.read_out, *cells, end)
+    return [scalings, dynamics]

@@ -35,11 +35,15 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Test images with labels (N,), and images of the training set to calibrate on."""
+    """Test images with labels (N,), and images of the training set to calibrate on.
+
+    calibration_labels: (M,), if there are any.
+    """
 
     images: Images
     labels: NDArray[np.int64]
     calibration: Images
+    calibration_labels: NDArray[np.int64] | None = None
 
 
 def normalised(images: Images, start: int = 0, stop: int | None = None) -> Floats:
@@ -74,6 +78,9 @@ def load_dataset(path: Path, shape: Shape, classes: int | None) -> Dataset:
     problems += _label_problems(
         f"{path}, labels", arrays["labels"], arrays["images"].shape[:1], classes
     )
+    if "calibration_labels" in arrays:
+        where, sizes = f"{path}, calibration_labels", arrays["calibration_images"].shape[:1]
+        problems += _label_problems(where, arrays["calibration_labels"], sizes, classes)
     problems += _scaling_problems(path, arrays, shape)
     if problems:
         raise DataError(problems)
@@ -86,6 +93,7 @@ def load_dataset(path: Path, shape: Shape, classes: int | None) -> Dataset:
         Images(arrays["images"], *how),
         arrays["labels"].astype(np.int64),
         Images(arrays["calibration_images"], *how),
+        arrays["calibration_labels"].astype(np.int64) if "calibration_labels" in arrays else None,
     )
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from spinn_convert import host, output, pipeline, store
 from spinn_convert.backends.board_arithmetic import measure_peaks
-from spinn_convert.backends.board_plan import make_plan
+from spinn_convert.backends.board_plan import Peak, make_plan
+from spinn_convert.backends.cells import AnyPlan
+from spinn_convert.backends.delta_arithmetic import measure_overshoot
+from spinn_convert.backends.delta_plan import make_delta_plan
 from spinn_convert.backends.spinnaker_check import missing_software
 from spinn_convert.backends.spinnaker_costs import DryRun, table
 from spinn_convert.backends.spinnaker_drawing import draw_placement
@@ -14,6 +18,8 @@ from spinn_convert.backends.spinnaker_dry_run import dry_run
 from spinn_convert.backends.spinnaker_machine import read_machine
 from spinn_convert.data import load_dataset, normalised
 from spinn_convert.errors import BackendError
+from spinn_convert.network import Network
+from spinn_convert.ops import Floats
 from spinn_convert.recording import Settings
 
 MARK = "dry_run.txt"
@@ -42,7 +48,20 @@ def execute(job: pipeline.Job, watch: pipeline.Watch) -> tuple[DryRun, Path]:
         settings = Settings(steps, job.threads)
         peaks = measure_peaks(network, some, settings, watch("largest inputs"))
         watch("map")
-        dry = dry_run(network, make_plan(network, peaks), job.board, steps)
+        dry = dry_run(network, _plan(network, some, settings, peaks, job), job.board, steps)
         (folder / MARK).write_text(table(dry) + "\n")
         draw_placement(dry, folder / "placement.png")
     return dry, target
+
+
+def _plan(
+    network: Network,
+    values: Floats,
+    settings: Settings,
+    peaks: Mapping[str, Peak],
+    job: pipeline.Job,
+) -> AnyPlan:
+    """Return the plan that the job would run; `values` are the core's calibration inputs."""
+    if job.reset == "subtract":
+        return make_plan(network, peaks)
+    return make_delta_plan(network, peaks, measure_overshoot(network, values, settings, peaks))

@@ -127,7 +127,7 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
         settings = replace(settings_of(network, job), record=record)
         calibration = host.core_input(model, normalised(dataset.calibration, 0, SIZING_IMAGES), 1)
         stimulus = Stimulus(values, calibration)
-        if job.reset == "zero" and job.arithmetic == "float":
+        if job.reset == "zero" and not on_board(job):
             with timing.phase("reset"):
                 network = with_constant_reset(network, calibration, settings)
                 store.save(network, folder / "network.npz")
@@ -290,5 +290,9 @@ def _check(backend: backends.Backend, network: Network, job: Job) -> None:
     if job.board is not None and job.backend != "spinnaker":
         fix = "use --backend spinnaker, or leave the board out"
         problems.append(Problem(f"--board {job.board}", f"is not for {job.backend}", fix))
+    if job.script and on_board(job) and job.reset == "zero":
+        what = "no script resets to a constant on a board"
+        fix = "leave --reset out, or write the script for NEST, with --backend nest"
+        problems.append(Problem("--script", what, fix))
     if problems:
         raise BackendError(problems)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from spinn_convert import output, readout
 from spinn_convert.backends.board_drive import Drive
-from spinn_convert.backends.board_plan import BoardPlan, BoardPopulation, image_drives
+from spinn_convert.backends.board_plan import BoardPlan, BoardPopulation
 from spinn_convert.backends.spinnaker_build import ticks, with_self_projections
 from spinn_convert.blocks import blocks, entries
 from spinn_convert.errors import ConversionError, Problem
@@ -71,7 +71,7 @@ def write_spinnaker(plan: BoardPlan, shown: Shown, target: Path, overwrite: bool
     arrays: Arrays = {}
     header = _header(plan.network, shown, shown.steps)
     header["ticks"] = ticks(shown.steps)
-    drives = image_drives(plan, input_currents(plan.network, shown.values))
+    drives = plan.image_drives(input_currents(plan.network, shown.values))
     header["populations"] = [
         _board_population(p, drives.get(p.name), arrays) for p in plan.populations
     ]

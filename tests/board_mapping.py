@@ -21,8 +21,12 @@ default_report_file_path = .
 [Logging]
 default = warning
 """
-NEURON, THRESHOLD, SYNAPSE = 9, 1, 5
-"""Words per neuron of the three structs, one after another in the region neuron_params."""
+NEURON = 9
+BEFORE_SYNAPSE = {"IF_curr_exp": 10, "IF_curr_delta": 11}
+"""Words per neuron, of the structs in the region neuron_params: of the first, and of all before
+that of the synapse type."""
+SYNAPSE = {"IF_curr_exp": (5, 1, 3), "IF_curr_delta": (2, 0, 1)}
+"""Words of that, and where isyn_exc and isyn_inh are in it."""
 
 
 def mapped(plan, drives):
@@ -105,13 +109,14 @@ def expected_words(plan, board, id_bits):
         for _, target, delay, (_, post, weight) in listed(plan)
         if target == board.name
     ]
-    return np.sort(np.concatenate(words))
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *words]))
 
 
 def compare(plan, drives, populations, cores):
     """Raise AssertionError where the host code wrote something else than the plan says."""
     from spynnaker.pyNN.utilities.utility_calls import get_n_bits
 
+    synapse_words, isyn_exc, isyn_inh = SYNAPSE[plan.cell]
     for board in plan.populations:
         vertex, size = populations[board.name]._vertex, int(np.prod(board.shape))
         assert vertex.get_ring_buffer_shifts() == [board.shift] * 2, board.name
@@ -119,10 +124,10 @@ def compare(plan, drives, populations, cores):
         words = cores[board.name]["neuron_params"][1:]
         drive = drives.get(board.name, board.drive)
         neuron = words[: NEURON * size].reshape(size, NEURON)
-        synapse = words[(NEURON + THRESHOLD) * size :].reshape(size, SYNAPSE)
-        for found, raw in ((neuron[:, 4], drive.i_offset), (synapse[:, 1], drive.isyn_exc)):
+        synapse = words[BEFORE_SYNAPSE[plan.cell] * size :].reshape(size, synapse_words)
+        for found, raw in ((neuron[:, 4], drive.i_offset), (synapse[:, isyn_exc], drive.isyn_exc)):
             assert np.array_equal(found, np.broadcast_to(raw, board.shape).ravel()), board.name
-        assert (synapse[:, 3] == 0).all()
+        assert (synapse[:, isyn_inh] == 0).all()
         rows = cores[board.name]["SynBlocks"].view(np.uint32).astype(np.int64)
         id_bits = get_n_bits(min(vertex.get_max_atoms_per_core(), size))
         found = np.sort(rows[rows >> 16 != 0])
@@ -133,14 +138,14 @@ def main():
     """Map a small network and compare."""
     from board_oracle import residual_network
 
-    from spinn_convert.backends.board_plan import image_drives, make_plan
+    from spinn_convert.backends.board_plan import make_plan
     from spinn_convert.rate import input_currents
 
     Path("~/.spynnaker.cfg").expanduser().write_text(CONFIG)
     rng = np.random.default_rng(1)
     plan = make_plan(residual_network(rng))
     currents = input_currents(plan.network, rng.normal(size=(1, 2, 6, 5)).astype(np.float32))
-    drives = {name: d.of_image(0) for name, d in image_drives(plan, currents).items()}
+    drives = {name: d.of_image(0) for name, d in plan.image_drives(currents).items()}
     populations = mapped(plan, drives)
     compare(plan, drives, populations, written())
     sys.stdout.write("identical\n")

@@ -21,7 +21,8 @@ from spinn_convert.backends import (
     spinnaker_losses,
     spinnaker_session,
 )
-from spinn_convert.backends.board_plan import image_drives, make_plan
+from spinn_convert.backends.board_plan import make_plan
+from spinn_convert.backends.cells import INTEGRATOR
 from spinn_convert.backends.spinnaker_costs import energy, load_seconds, slowdown, table
 from spinn_convert.backends.spinnaker_drawing import draw_placement
 from spinn_convert.backends.spinnaker_dry_run import dry_run
@@ -107,7 +108,7 @@ def test_losses_stop_a_run_unless_they_are_allowed():
 
 def test_weights_and_drives_on_the_board_are_the_integers_of_the_plan(planned, tmp_path):
     _, values, plan = planned
-    drives = image_drives(plan, input_currents(plan.network, values))
+    drives = plan.image_drives(input_currents(plan.network, values))
     first = {name: drive.of_image(0) for name, drive in drives.items()}
     with spinnaker_session.opened(plan, read_machine(EMULATED), 15, tmp_path) as session:
         spinnaker_build.set_drives(session.populations, plan, first)
@@ -257,7 +258,7 @@ def test_all_problems_are_named_at_once(planned, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     hidden = [replace(p, bias=p.bias + 40) if p.name == "last" else p for p in network.populations]
     impossible = replace(network, populations=tuple(hidden))
-    monkeypatch.setattr(spinnaker_check, "BINARIES", ("IF_curr_none.aplx",))
+    monkeypatch.setattr(spinnaker_check, "BINARIES", {INTEGRATOR: ("IF_curr_none.aplx",)})
     found = spinnaker_check.check(impossible, Settings(0, record=("out",)))
     text = "\n".join(map(str, found))
     for part in (

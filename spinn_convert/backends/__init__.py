@@ -30,13 +30,18 @@ class Backend(Protocol):
         """Simulate all images."""
 
 
-ARITHMETICS = {
-    ("float", "subtract"): "reference",
-    ("float", "zero"): "reference",
-    ("spinnaker", "subtract"): "board_arithmetic",
-    ("spinnaker", "zero"): "delta_arithmetic",
+MODULES = {
+    ("reference", "float", "subtract"): "reference",
+    ("reference", "float", "zero"): "reference",
+    ("reference", "spinnaker", "subtract"): "board_arithmetic",
+    ("reference", "spinnaker", "zero"): "delta_arithmetic",
+    ("nest", "float", "subtract"): "nest",
+    ("nest", "float", "zero"): "nest",
+    ("spinnaker", "float", "subtract"): "spinnaker",
+    ("spinnaker", "float", "zero"): "spinnaker_delta",
 }
-"""Which module stands for the reference, by arithmetic and reset."""
+"""By name, arithmetic and reset. Simulators have numbers of their own: there, "float" says no more
+than that none were asked for."""
 
 
 def find(name: str, arithmetic: str = "float", reset: str = "subtract") -> Backend:
@@ -45,14 +50,9 @@ def find(name: str, arithmetic: str = "float", reset: str = "subtract") -> Backe
         raise BackendError(
             [Problem(f"backend {name}", "unknown", f"choose from {', '.join(NAMES)}")]
         )
-    module = name
-    if name == "reference" and (arithmetic, reset) in ARITHMETICS:
-        module = ARITHMETICS[arithmetic, reset]
-    elif arithmetic != "float":
+    module = MODULES.get((name, arithmetic, reset))
+    if module is None:
         what = f"has its own numbers; --arithmetic {arithmetic} is for the reference"
         fix = "use --backend reference with --arithmetic spinnaker"
         raise BackendError([Problem(f"backend {name}", what, fix)])
-    elif (name, reset) == ("spinnaker", "zero"):
-        what, fix = "resets by subtraction only", "use --reset subtract, which is exact"
-        raise BackendError([Problem("--reset zero on a board", what, fix)])
     return cast(Backend, import_module(f"spinn_convert.backends.{module}"))

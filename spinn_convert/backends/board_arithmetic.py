@@ -22,16 +22,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from spinn_convert.backends.board_plan import (
-    RING_LIMIT,
-    BoardPlan,
-    Peak,
-    image_drives,
-    make_plan,
-)
+from spinn_convert.backends.board_plan import BoardPlan, Peak, make_plan
 from spinn_convert.backends.board_precision import precision
 from spinn_convert.backends.board_program import compile_plan, simulate_image
 from spinn_convert.backends.board_session import ImageResult, present, recorded
+from spinn_convert.backends.cells import RING_LIMIT, AnyPlan
 from spinn_convert.backends.program import Int64
 from spinn_convert.errors import BackendError, Problem
 from spinn_convert.network import Network
@@ -123,7 +118,7 @@ def sizing_images(stimulus: Stimulus) -> Floats:
 
 
 def input_problems(
-    network: Network, stimulus: Stimulus, settings: Settings, plan: BoardPlan | None
+    network: Network, stimulus: Stimulus, settings: Settings, plan: AnyPlan | None
 ) -> list[Problem]:
     """Return what is wrong with the settings, the images or the plan, which may be missing."""
     problems = check(network, settings)
@@ -144,7 +139,7 @@ def _run(
     plan: BoardPlan, stimulus: Stimulus, settings: Settings, progress: Progress, limit: int
 ) -> BoardRecording:
     def simulate(currents: Mapping[str, Floats]) -> ImageResult:
-        return simulate_image(board, image_drives(plan, currents), settings, limit)
+        return simulate_image(board, plan.image_drives(currents), settings, limit)
 
     started = time.perf_counter()
     board = compile_plan(plan)

@@ -17,16 +17,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from math import ceil, floor, log2, prod
+from math import ceil, floor, log2
+from typing import ClassVar
 
 import numpy as np
 
 from spinn_convert.backends.board_drive import LARGEST_DRIVE, Drive, drive
+from spinn_convert.backends.cells import (
+    INTEGRATOR,
+    LARGEST_SHIFT,
+    NEVER,
+    RING_LIMIT,
+    Plan,
+    PlannedPopulation,
+    Value,
+)
 from spinn_convert.errors import BackendError, Problem
 from spinn_convert.linear import LinearMap, matrix, then
 from spinn_convert.network import Network, Population, Projection
-from spinn_convert.ops import Conv, Dense, Floats, Scale, Shape
+from spinn_convert.ops import Conv, Dense, Floats, Scale
 
 CELL_PARAMETERS: Mapping[str, float] = {
     "v_rest": 0.0,
@@ -38,11 +47,6 @@ CELL_PARAMETERS: Mapping[str, float] = {
     "tau_syn_I": 31507.4,
 }
 """Of every population, at a time step of 1 ms; other constants break the construction."""
-NEVER = 60000.0
-"""v_thresh of a readout, mV."""
-RING_LIMIT = 65535
-"""Where one entry of a ring buffer saturates, in weight LSBs; also the largest weight."""
-LARGEST_SHIFT = 15
 MARGIN = 1.5
 """Room above the peak input of the calibration images."""
 COARSEST_LSB = 2.0**-6
@@ -67,62 +71,31 @@ class Peak:
 
 
 @dataclass(frozen=True, eq=False)
-class BoardPopulation:
-    """Parameters of one population beside CELL_PARAMETERS.
-
-    theta: mV per threshold. v_thresh: mV. refract_timer: steps in which it is held, which is its
-    release. shift: of both receptors; a weight LSB is 2^(shift - 15) nA. self_weight: of the
-    projection onto itself, LSBs; 0 for a readout. drive: i_offset and isyn_exc, or None where they
-    depend on the image. saturates: a clipped drive changes nothing, because the population is
-    driven by the image alone and fires in every step or never.
-    """
-
-    name: str
-    kind: str
-    shape: Shape
-    theta: float
-    v_thresh: float
-    refract_timer: int
-    shift: int
-    self_weight: int
-    drive: Drive | None
-    saturates: bool
+class BoardPopulation(PlannedPopulation):
+    """Of integrators: a constant drive needs both of its parts, and a spike subtracts itself."""
 
     @property
-    def size(self) -> int:
-        """Number of neurons."""
-        return prod(self.shape)
+    def parameters(self) -> Mapping[str, Value]:
+        """What the cell is made with, beside the drive."""
+        return {"v_thresh": self.v_thresh, **CELL_PARAMETERS}
 
     @property
-    def max_expected_summed_weight(self) -> list[float]:
-        """What to pass to sPyNNaker, nA per receptor, to get this shift.
-
-        `PopulationVertex.get_ring_buffer_shifts` makes shift s of any value in [2^(s-1), 2^s).
-        """
-        return [0.75 * 2.0**self.shift] * 2
-
-    @property
-    def weight_lsb(self) -> float:
-        """Value of a weight's last bit, nA (`PopulationVertex.get_weight_scales`, inverted)."""
-        return float(2.0 ** (self.shift - LARGEST_SHIFT))
+    def initial(self) -> Mapping[str, Value]:
+        """What its state begins with, beside the drive."""
+        return {"v": 0.0, "isyn_inh": 0.0, "refract_timer": self.refract_timer}
 
 
 @dataclass(frozen=True, eq=False)
-class BoardPlan:
-    """network: unitless, as given but for d = 0. populations: all but the analog input.
+class BoardPlan(Plan[BoardPopulation]):
+    """network: as given but for d = 0."""
 
-    integers: the same network, its weights in LSBs of the target: `synapses(projection.map, 0)`
-    yields the integers of `projection`, negative for the inhibitory receptor.
-    """
+    cell: ClassVar[str] = INTEGRATOR
+    largest_potential: ClassVar[float] = NEVER
 
-    network: Network
-    integers: Network
-    populations: tuple[BoardPopulation, ...]
-
-    @cached_property
-    def by_name(self) -> Mapping[str, BoardPopulation]:
-        """The populations by their names."""
-        return {population.name: population for population in self.populations}
+    def _drive(self, name: str, values: Floats) -> Drive:
+        board = self.by_name[name]
+        v_init = next(p.v_init for p in self.network.populations if p.name == name)
+        return drive(values, v_init, board.refract_timer, board.theta)
 
 
 def without_clamp(network: Network) -> Network:
@@ -174,35 +147,13 @@ def weight_values(linear: LinearMap) -> Floats:
     return np.asarray(matrix(linear).data, np.float32)
 
 
-def image_drives(plan: BoardPlan, currents: Mapping[str, Floats]) -> dict[str, Drive]:
-    """Return i_offset and isyn_exc of every driven population; axes as in `currents`.
-
-    currents: of `rate.input_currents(plan.network, values)`, thresholds per step, bias included,
-    (B, *shape) of B images or (*shape) of one.
-    Raises BackendError where a clipped drive would change the result.
-    """
-    drives = {}
-    for population in plan.network.populations:
-        if population.name not in currents:
-            continue
-        board = plan.by_name[population.name]
-        values = currents[population.name]
-        found = drive(values, population.v_init, board.refract_timer, board.theta)
-        if found.clipped.any() and not board.saturates:
-            what = f"an input current of {np.abs(values).max():.3g} thresholds per step clips"
-            fix = "plan with peaks that were measured on more images"
-            raise BackendError([Problem(population.name, what, fix)])
-        drives[population.name] = found
-    return drives
-
-
 def _drive_problems(network: Network, peaks: Mapping[str, Peak] | None) -> list[Problem]:
     """Return the populations whose constant drive does not fit into i_offset."""
     problems = []
     for population in network.populations:
-        if population.kind == "input" or _saturates(network, population):
+        if population.kind == "input":
             continue
-        largest = _largest_drive(network, population, (peaks or {}).get(population.name))
+        largest = largest_drive(network, population, (peaks or {}).get(population.name))
         limit = LARGEST_DRIVE / SMALLEST_THETA[population.kind]
         if largest > limit:
             what = f"a constant drive of {largest:.3g} per step; i_offset holds {limit:.3g}"
@@ -214,14 +165,9 @@ def _drive_problems(network: Network, peaks: Mapping[str, Peak] | None) -> list[
 def _plan_population(
     network: Network, population: Population, peak: Peak | None
 ) -> BoardPopulation:
-    driven, readout = _driven(network, population), population.kind == "readout"
-    heaviest = max(
-        [0.0 if readout else 1.0] + [_heaviest(p.map) for p in _synaptic(network, population)]
-    )
-    most = max(heaviest, MARGIN * max(peak.excitatory, peak.inhibitory) if peak else 0.0)
-    saturates = _saturates(network, population)
-    largest = 0.0 if saturates else _largest_drive(network, population, peak)
-    theta = _theta(population.kind, largest, most)
+    readout = population.kind == "readout"
+    most = max(0.0 if readout else 1.0, most_input(network, population, peak))
+    theta = _theta(population.kind, largest_drive(network, population, peak), most)
     shift = max(0, ceil(log2(max(theta * most, 1e-9) / RING_LIMIT)) + LARGEST_SHIFT)
     constant = drive(population.bias, population.v_init, population.release, theta)
     return BoardPopulation(
@@ -233,8 +179,8 @@ def _plan_population(
         refract_timer=population.release,
         shift=shift,
         self_weight=0 if readout else round(theta * 2.0 ** (LARGEST_SHIFT - shift)),
-        drive=None if driven else constant,
-        saturates=saturates,
+        drive=None if driven(network, population) else constant,
+        saturates=saturates(network, population),
     )
 
 
@@ -260,30 +206,37 @@ def _weight_problems(planned: BoardPopulation) -> list[Problem]:
     return [Problem(planned.name, what, fix)]
 
 
-def _driven(network: Network, population: Population) -> bool:
+def driven(network: Network, population: Population) -> bool:
+    """Whether the drive of the population depends on the image."""
     return any(_is_current(network, p) for p in network.incoming(population))
 
 
-def _saturates(network: Network, population: Population) -> bool:
-    """Whether the population is driven by the image alone, and spikes."""
+def saturates(network: Network, population: Population) -> bool:
+    """Whether the population spikes and is driven by the image alone."""
     incoming = network.incoming(population)
     only_image = bool(incoming) and all(_is_current(network, p) for p in incoming)
     return only_image and population.kind == "spiking"
 
 
-def _synaptic(network: Network, population: Population) -> list[Projection]:
-    return [p for p in network.incoming(population) if not _is_current(network, p)]
+def most_input(network: Network, population: Population, peak: Peak | None) -> float:
+    """Return what a weight, and a step's input with a margin, come to at most, in thresholds."""
+    weights = [
+        float(np.abs(weight_values(p.map)).max(initial=0))
+        for p in network.incoming(population)
+        if not _is_current(network, p)
+    ]
+    peaks = [MARGIN * max(peak.excitatory, peak.inhibitory)] if peak else []
+    return max([0.0, *weights, *peaks])
 
 
 def _is_current(network: Network, projection: Projection) -> bool:
     return projection.source == network.input.name
 
 
-def _largest_drive(network: Network, population: Population, peak: Peak | None) -> float:
-    if _driven(network, population):
+def largest_drive(network: Network, population: Population, peak: Peak | None) -> float:
+    """Return the largest constant drive that must not clip, in thresholds per step."""
+    if saturates(network, population):
+        return 0.0
+    if driven(network, population):
         return MARGIN * peak.drive if peak else 0.0
     return float(np.abs(population.bias).max(initial=0))
-
-
-def _heaviest(linear: LinearMap) -> float:
-    return float(np.abs(weight_values(linear)).max(initial=0))

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.backends.board_drive import FRACTION_BITS, Drive
-from spinn_convert.backends.board_plan import NEVER, BoardPlan
+from spinn_convert.backends.board_plan import BoardPlan
 from spinn_convert.backends.board_session import ImageResult
+from spinn_convert.backends.cells import NEVER
 from spinn_convert.backends.program import Int32, Int64, Program, channels_last, compile_program
 from spinn_convert.backends.reference import _Result, _rows
 from spinn_convert.errors import BackendError, Problem

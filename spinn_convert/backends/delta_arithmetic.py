@@ -11,12 +11,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from spinn_convert.backends.board_arithmetic import check, measure_peaks, sizing_images
-from spinn_convert.backends.board_plan import NEVER, RING_LIMIT, Peak
+from spinn_convert.backends.board_arithmetic import (
+    check,
+    input_problems,
+    measure_peaks,
+    sizing_images,
+)
+from spinn_convert.backends.board_plan import Peak
 from spinn_convert.backends.board_program import (
     image_result,
     in_thresholds,
@@ -25,17 +30,30 @@ from spinn_convert.backends.board_program import (
     place,
 )
 from spinn_convert.backends.board_session import ImageResult, present, recorded
-from spinn_convert.backends.delta_plan import DeltaPlan, currents, make_delta_plan
+from spinn_convert.backends.cells import NEVER, RING_LIMIT
+from spinn_convert.backends.delta_plan import DeltaPlan, make_delta_plan
 from spinn_convert.backends.program import Int32, Int64, Program, compile_program
 from spinn_convert.errors import BackendError, Problem
 from spinn_convert.network import Network
 from spinn_convert.ops import Floats
 from spinn_convert.recording import Progress, Recording, Settings, Stimulus, silent
 
-__all__ = ["check", "measure_overshoot", "run"]
+__all__ = ["check", "default_plan", "measure_overshoot", "run"]
 
 NAME = "spinnaker arithmetic, reset to a constant"
 DEFAULT_IMAGES = None
+
+
+@dataclass(frozen=True, eq=False)
+class DeltaRecording(Recording):
+    """A recording, and what the board's numbers could not hold; B images.
+
+    saturated: per population, int64 (B,), entries of ring buffers that saturated. plan: what was
+    run.
+    """
+
+    saturated: Mapping[str, Int64] = field(default_factory=dict)
+    plan: DeltaPlan | None = None
 
 
 def measure_overshoot(
@@ -63,29 +81,44 @@ def measure_overshoot(
     return found
 
 
+def default_plan(network: Network, stimulus: Stimulus, settings: Settings) -> DeltaPlan:
+    """Return a plan whose numbers and resets come from the images of `sizing_images`.
+
+    Raises BackendError when the network has no plan.
+    """
+    some = sizing_images(stimulus)
+    peaks = measure_peaks(network, some, settings)
+    return make_delta_plan(network, peaks, measure_overshoot(network, some, settings, peaks))
+
+
 def run(
     network: Network,
     stimulus: Stimulus,
     settings: Settings,
     progress: Progress = silent,
     plan: DeltaPlan | None = None,
-) -> Recording:
+) -> DeltaRecording:
     """Simulate all images as IF_curr_delta would.
 
-    plan: of `make_delta_plan`; without it, one is made as `board_arithmetic.run` does.
+    plan: of `make_delta_plan`; without it, `default_plan` makes one.
     Raises BackendError when the network has no plan, or its numbers leave their range.
     """
-    problems = check(network, settings)
+    problems = input_problems(network, stimulus, settings, plan)
     if problems:
         raise BackendError(problems)
-    if plan is None:
-        some = sizing_images(stimulus)
-        peaks = measure_peaks(network, some, settings)
-        plan = make_delta_plan(network, peaks, measure_overshoot(network, some, settings, peaks))
+    plan = plan or default_plan(network, stimulus, settings)
     started = time.perf_counter()
     program, images = _present(plan, stimulus, settings, progress, subtract=False)
     fields = recorded(network, program.names, settings, [i.result for i in images])
-    return Recording(backend=NAME, **fields, timing={"simulate": time.perf_counter() - started})
+    saturated = np.array([image.saturated for image in images], np.int64)
+    return DeltaRecording(
+        backend=NAME,
+        **fields,
+        timing={"simulate": time.perf_counter() - started},
+        details={"saturated ring buffer entries": int(saturated.sum())},
+        saturated={name: saturated[:, p] for p, name in enumerate(program.names)},
+        plan=plan,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +148,8 @@ def _arrays(plan: DeltaPlan, program: Program) -> _Arrays:
     for population in plan.populations:
         place(program, population.name, population.v_init, v_init)
         place(program, population.name, population.v_reset, v_reset)
-        place(program, population.name, population.i_offset, i_offset)
+        if population.drive is not None:
+            place(program, population.name, population.drive.i_offset, i_offset)
     board = np.array([(one(p.theta), p.shift) for p in plan.populations], np.int64)
     return _Arrays(board, packed_synapses(program), v_init, v_reset, i_offset)
 
@@ -131,8 +165,9 @@ def _simulate(
     from spinn_convert.backends.delta_kernel import simulate
 
     i_offset = arrays.i_offset.copy()
-    for name, current in per_step.items():
-        place(program, name, currents(plan, name, current), i_offset)
+    drives = plan.image_drives(per_step)
+    for name, drive in drives.items():
+        place(program, name, drive.i_offset, i_offset)
     spikes, begins, readout, overshoot, peaks, saturated, wrapped = simulate(
         program.populations,
         program.projections,

@@ -1,4 +1,4 @@
-"""Board plan -> sPyNNaker populations and projections, and the input of an image.
+"""A plan -> sPyNNaker populations and projections, and the input of an image.
 
 `sim` is sPyNNaker's PyNN module, set up with a time step of 1 ms and handed in. Synapses are lists,
 which the host writes, or kernels (`spinnaker_convolution`); parameters that are constant over a
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from spinn_convert.backends import spinnaker_convolution
 from spinn_convert.backends.board_drive import Drive
-from spinn_convert.backends.board_plan import CELL_PARAMETERS, BoardPlan, BoardPopulation
+from spinn_convert.backends.board_plan import BoardPlan
+from spinn_convert.backends.cells import AnyPlan, PlannedPopulation, Value
 from spinn_convert.backends.pynn import Part, build
 from spinn_convert.backends.spinnaker_channels import Channels
 from spinn_convert.linear import LinearMap, Synapses, synapses
@@ -35,6 +36,8 @@ SILENCE = -30000.0
 """i_offset, nA, which no ring buffer outweighs."""
 RECEPTORS = ((1, "excitatory"), (-1, "inhibitory"))
 
+Array = NDArray[np.float64]
+
 
 def ticks(steps: int) -> int:
     """Return how many time steps the board runs for `steps` steps of the network.
@@ -46,31 +49,34 @@ def ticks(steps: int) -> int:
     return -(-(steps + 1) // cycle) * cycle
 
 
-def build_plan(sim: Any, plan: BoardPlan, split: Collection[str] = ()) -> dict[str, Any]:
+def build_plan(sim: Any, plan: AnyPlan, split: Collection[str] = ()) -> dict[str, Any]:
     """Return sPyNNaker's populations by name, all but their drives set and recordings requested.
 
     split: layers to build of kernels, as `spinnaker_convolution.chosen` gives them. Spikes of all
     spiking populations are recorded, and the potentials of the readouts.
     """
-    sim.set_number_of_neurons_per_core(sim.IF_curr_exp, NEURONS_PER_CORE)
+    cell = getattr(sim, plan.cell)
+    sim.set_number_of_neurons_per_core(cell, NEURONS_PER_CORE)
     network = with_self_projections(plan)
     listed_only = tuple(p for p in network.projections if p.target not in split)
     populations = build(
         _pynn(sim, plan, split),
         replace(network, projections=listed_only),
-        lambda population: _cell(sim, plan.by_name[population.name]),
+        lambda population: cell(**_alike(plan.by_name[population.name].parameters)),
         lambda projection: _parts(projection, plan.by_name[projection.target].weight_lsb),
     )
-    spinnaker_convolution.connect(sim, plan, populations, partial(_project, sim))
+    if isinstance(plan, BoardPlan):
+        spinnaker_convolution.connect(sim, plan, populations, partial(_project, sim))
     for board in plan.populations:
         population = populations[board.name]
-        population.initialize(v=0.0, isyn_inh=0.0, refract_timer=board.refract_timer)
+        population.initialize(**_alike(board.initial))
+        _assign(population, board, _arrays(board.parameters), _arrays(board.initial))
         population.record("v" if board.kind == "readout" else "spikes")
     set_constant_drives(populations, plan)
     return populations
 
 
-def set_constant_drives(populations: Mapping[str, Any], plan: BoardPlan) -> None:
+def set_constant_drives(populations: Mapping[str, Any], plan: AnyPlan) -> None:
     """Set the drives that do not depend on the image."""
     for board in plan.populations:
         if board.drive is not None:
@@ -84,32 +90,51 @@ def silence(populations: Mapping[str, Any]) -> None:
         population.initialize(isyn_exc=0.0)
 
 
-def set_drives(
-    populations: Mapping[str, Any], plan: BoardPlan, drives: Mapping[str, Drive]
-) -> None:
-    """Set the input of an image, as `board_plan.image_drives` gives it for one image."""
+def set_drives(populations: Mapping[str, Any], plan: AnyPlan, drives: Mapping[str, Drive]) -> None:
+    """Set the input of an image, as `Plan.image_drives` gives it for one image."""
     for name, drive in drives.items():
         set_drive(populations[name], plan.by_name[name], drive)
 
 
-def set_drive(population: Any, board: BoardPopulation, drive: Drive) -> None:
-    """Set i_offset and the initial isyn_exc; equal neurons in a row through one view."""
-    currents, initial = (
-        np.broadcast_to(values, board.shape).ravel()
-        for values in (drive.i_offset_na, drive.isyn_exc_na)
+def set_drive(population: Any, board: PlannedPopulation, drive: Drive) -> None:
+    """Set i_offset and the initial isyn_exc."""
+    _assign(population, board, {"i_offset": drive.i_offset_na}, {"isyn_exc": drive.isyn_exc_na})
+
+
+def _assign(
+    population: Any,
+    board: PlannedPopulation,
+    parameters: Mapping[str, Array],
+    initial: Mapping[str, Array],
+) -> None:
+    """Set arrays that broadcast to the shape; equal neurons in a row through one view."""
+    of_cell, of_state = (
+        {name: np.broadcast_to(array, board.shape).ravel() for name, array in some.items()}
+        for some in (parameters, initial)
     )
-    changes = np.flatnonzero((np.diff(currents) != 0) | (np.diff(initial) != 0)) + 1
-    if len(changes) > len(currents) // 8:
-        population.set(i_offset=currents)
-        population.initialize(isyn_exc=initial)
+    every = [*of_cell.values(), *of_state.values()]
+    if not every:
         return
-    for begin, end in pairwise([0, *changes.tolist(), len(currents)]):
+    changes = np.flatnonzero(np.any([np.diff(array) != 0 for array in every], axis=0)) + 1
+    if len(changes) > len(every[0]) // 8:
+        population.set(**of_cell)
+        population.initialize(**of_state)
+        return
+    for begin, end in pairwise([0, *changes.tolist(), len(every[0])]):
         view = population[begin:end]
-        view.set(i_offset=float(currents[begin]))
-        view.initialize(isyn_exc=float(initial[begin]))
+        view.set(**{name: float(array[begin]) for name, array in of_cell.items()})
+        view.initialize(**{name: float(array[begin]) for name, array in of_state.items()})
 
 
-def with_self_projections(plan: BoardPlan) -> Network:
+def _alike(values: Mapping[str, Value]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if not isinstance(value, np.ndarray)}
+
+
+def _arrays(values: Mapping[str, Value]) -> dict[str, Array]:
+    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+
+def with_self_projections(plan: AnyPlan) -> Network:
     """Return the plan's integers and, for each spiking population, the projection onto itself."""
     to_itself = tuple(
         Projection(board.name, board.name, _each_times(board, -board.self_weight), delay=1)
@@ -133,12 +158,12 @@ def listed(linear: LinearMap) -> Synapses:
     return pre[order], post[order], weight[order]
 
 
-def _each_times(board: BoardPopulation, weight: int) -> LinearMap:
+def _each_times(board: PlannedPopulation, weight: int) -> LinearMap:
     ones = (1,) * len(board.shape)
     return LinearMap(board.shape, (Scale(np.full(ones, weight, np.float32)),))
 
 
-def _pynn(sim: Any, plan: BoardPlan, split: Collection[str]) -> SimpleNamespace:
+def _pynn(sim: Any, plan: AnyPlan, split: Collection[str]) -> SimpleNamespace:
     """Return what `pynn.build` needs, with the parameters that only sPyNNaker has.
 
     A connector is the rows (pre, post, nA) of a list here.
@@ -186,16 +211,12 @@ def _keep_no_copy(projection: Any) -> None:
         holders.clear()
 
 
-def _shares(source: Any, rows: NDArray[np.float64]) -> Iterator[tuple[Any, NDArray[np.float64]]]:
+def _shares(source: Any, rows: Array) -> Iterator[tuple[Any, Array]]:
     """Yield each population of a source with its rows; those of a list are sorted by source."""
     if isinstance(source, Channels):
         yield from source.shares(rows)
     else:
         yield source, rows
-
-
-def _cell(sim: Any, board: BoardPopulation) -> Any:
-    return sim.IF_curr_exp(v_thresh=board.v_thresh, **CELL_PARAMETERS)
 
 
 def _parts(projection: Projection, weight_lsb: float) -> Iterator[Part]:

@@ -10,7 +10,9 @@ from pathlib import Path
 import psutil
 
 from spinn_convert.backends import board_arithmetic
-from spinn_convert.backends.board_plan import BoardPlan, make_plan
+from spinn_convert.backends.board_plan import make_plan
+from spinn_convert.backends.cells import DELTA, INTEGRATOR, AnyPlan
+from spinn_convert.backends.delta_plan import make_delta_plan
 from spinn_convert.backends.spinnaker_build import NEURONS_PER_CORE
 from spinn_convert.backends.spinnaker_machine import (
     APPLICATION_CORES,
@@ -23,7 +25,8 @@ from spinn_convert.errors import BackendError, Problem
 from spinn_convert.network import Network, synapse_counts
 from spinn_convert.recording import Settings
 
-BINARIES = ("IF_curr_exp.aplx",)
+BINARIES = {INTEGRATOR: ("IF_curr_exp.aplx",), DELTA: ("IF_curr_delta.aplx",)}
+"""What the cores execute, by cell."""
 KERNEL_BINARIES = ("IF_curr_exp_conv.aplx",)
 SDRAM_PER_CHIP = 117 << 20
 """Bytes for applications (max_sdram_per_chip of spinn_machine's version_spin1.py)."""
@@ -46,14 +49,16 @@ def check(
     network: Network,
     settings: Settings,
     board: Path | None = None,
-    plan: BoardPlan | None = None,
+    plan: AnyPlan | None = None,
+    cell: str = INTEGRATOR,
     kernels: bool = False,
 ) -> list[Problem]:
     """Return what keeps this network from running; maps nothing, and does not import sPyNNaker.
 
     board: a configuration file, else ~/.spynnaker.cfg. Without a plan, the weights and biases are
-    checked, unless nothing is calibrated yet; that inputs fit into the ring buffers is not.
-    kernels: whether layers may be made of kernels, which another binary holds.
+    checked, unless nothing is calibrated yet; that inputs fit into the ring buffers is not. cell:
+    that of the plan to be made. kernels: whether layers may be made of kernels, which another
+    binary holds.
     Any number of steps can be run: the board goes on to the next multiple of 16, at least one
     further, so 16 k - 1 steps waste least.
     """
@@ -63,14 +68,11 @@ def check(
         machine = read_machine(board)
     except BackendError as error:
         problems += error.problems
-    problems += missing_software(machine, kernels)
+    problems += missing_software(machine, cell, kernels)
     if plan is None and not _is_draft(network):
-        try:
-            make_plan(network)
-        except BackendError as error:
-            problems += error.problems
+        problems += _plan_problems(network, cell)
     if machine is not None:
-        problems += size_problems(network, machine) + memory_problems(network, machine)
+        problems += size_problems(network, machine, cell) + memory_problems(network, machine)
     return problems
 
 
@@ -79,7 +81,20 @@ def _is_draft(network: Network) -> bool:
     return all(bool((p.scale == 1).all()) for p in network.populations)
 
 
-def missing_software(machine: Machine | None, kernels: bool = False) -> list[Problem]:
+def _plan_problems(network: Network, cell: str) -> list[Problem]:
+    """Return why there is no plan; one for IF_curr_delta is calibrated on one for IF_curr_exp."""
+    try:
+        make_plan(network)
+        if cell == DELTA:
+            make_delta_plan(network)
+    except BackendError as error:
+        return list(error.problems)
+    return []
+
+
+def missing_software(
+    machine: Machine | None, cell: str = INTEGRATOR, kernels: bool = False
+) -> list[Problem]:
     """Return what is not installed: sPyNNaker, its binaries, or unicorn for an emulated board."""
     fix = "pip install 'spinn-convert[spinnaker]'"
     spec = find_spec("spynnaker")
@@ -88,7 +103,7 @@ def missing_software(machine: Machine | None, kernels: bool = False) -> list[Pro
     folder = Path(spec.origin).parent / "pyNN" / "model_binaries"
     problems = [
         Problem("sPyNNaker", f"{folder / name} is missing", f"{fix}, from a wheel: it has binaries")
-        for name in BINARIES + KERNEL_BINARIES * kernels
+        for name in BINARIES[cell] + KERNEL_BINARIES * kernels
         if not (folder / name).is_file()
     ]
     if machine is not None and machine.kind == "emulated" and find_spec("unicorn") is None:
@@ -97,14 +112,14 @@ def missing_software(machine: Machine | None, kernels: bool = False) -> list[Pro
     return problems
 
 
-def needs(network: Network) -> list[Need]:
+def needs(network: Network, cell: str = INTEGRATOR) -> list[Need]:
     """Return what each population takes; a lower bound, since rows are padded to one length."""
     counts = synapse_counts(network)
     sizes = {p.name: p.size for p in network.populations}
-    found = []
+    found, itself = [], cell == INTEGRATOR
     for population in (*network.spiking, *network.readouts):
         name, cores = population.name, ceil(population.size / NEURONS_PER_CORE)
-        to_itself = population.size if population.kind == "spiking" else 0
+        to_itself = population.size if itself and population.kind == "spiking" else 0
         sources = [p.source for p in network.synaptic() if p.target == name]
         rows = cores * (to_itself + sum(sizes[source] for source in sources))
         words = counts[name] + to_itself
@@ -112,11 +127,11 @@ def needs(network: Network) -> list[Need]:
     return found
 
 
-def size_problems(network: Network, machine: Machine) -> list[Problem]:
+def size_problems(network: Network, machine: Machine, cell: str = INTEGRATOR) -> list[Problem]:
     """Return a problem when the machine has fewer boards than the network needs."""
     if machine.boards is None:
         return []
-    found = needs(network)
+    found = needs(network, cell)
     cores, sdram = sum(need.cores for need in found), sum(need.sdram for need in found)
     per_board = APPLICATION_CORES[machine.version], CHIPS[machine.version] * SDRAM_PER_CHIP
     by_cores, by_sdram = ceil(cores / per_board[0]), ceil(sdram / per_board[1])
@@ -146,7 +161,7 @@ def memory_problems(network: Network, machine: Machine) -> list[Problem]:
     return [Problem("emulated board", what, "use a smaller network, or a larger machine")]
 
 
-def dry_run_machine(plan: BoardPlan, board: Path | None) -> Machine:
+def dry_run_machine(plan: AnyPlan, board: Path | None) -> Machine:
     """Return the virtual machine to map on: the one described, or one that grows.
 
     Raises BackendError when software is missing, the file is wrong, or the network does not fit.
@@ -154,7 +169,8 @@ def dry_run_machine(plan: BoardPlan, board: Path | None) -> Machine:
     machine = read_machine(board)
     if machine.kind != "virtual" or machine.boards is None:
         machine = growing(machine)
-    problems = missing_software(machine) + size_problems(plan.network, machine)
+    problems = missing_software(machine, plan.cell)
+    problems += size_problems(plan.network, machine, plan.cell)
     if problems:
         raise BackendError(problems)
     return machine

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from spinn_convert.backends.board_plan import BoardPlan, BoardPopulation
+from spinn_convert.backends.cells import AnyPlan, PlannedPopulation
 from spinn_convert.backends.pynn import TIME_STEP_MS
 from spinn_convert.backends.spinnaker_channels import Channels
 from spinn_convert.backends.spinnaker_convolution_costs import (
@@ -71,17 +72,21 @@ def qualified(plan: BoardPlan) -> dict[str, Qualified | str]:
     return found
 
 
-def chosen(plan: BoardPlan, connectors: Connectors, neurons: int, ticks: int) -> frozenset[str]:
+def chosen(plan: AnyPlan, connectors: Connectors, neurons: int, ticks: int) -> frozenset[str]:
     """Return the layers to build of kernels.
 
     neurons: per core of a list. ticks: of a run. Of "auto", those that take less SDRAM and no more
-    cores, and those that they need as sources, when all together do so.
+    cores, and those that they need as sources, when all together do so. Raises BackendError where
+    the plan's cell has no kernels.
     """
     if connectors not in get_args(Connectors):
         what = f"{connectors!r} is none of {', '.join(get_args(Connectors))}"
         raise BackendError([Problem("connectors", what)])
     if connectors == "lists":
         return frozenset()
+    if not isinstance(plan, BoardPlan):
+        what = f"{connectors!r} is for reset by subtraction: {plan.cell} is built of lists alone"
+        raise BackendError([Problem("connectors", what, "use 'lists'")])
     able = {name: q for name, q in qualified(plan).items() if isinstance(q, Qualified)}
     if connectors == "convolutions":
         return frozenset(able)
@@ -102,7 +107,7 @@ def chosen(plan: BoardPlan, connectors: Connectors, neurons: int, ticks: int) ->
     return frozenset(kept) if _saves(new, old) else frozenset()
 
 
-def holds_late_input(plan: BoardPlan, split: Collection[str]) -> bool:
+def holds_late_input(plan: AnyPlan, split: Collection[str]) -> bool:
     """Whether a reset leaves input of the last steps in the ring buffers of a core of kernels.
 
     As executed on the emulated board: IF_curr_exp_conv.aplx loses what is due in the step after
@@ -138,7 +143,7 @@ def cost_of_kernels(plan: BoardPlan, name: str, how: Qualified, ticks: int) -> C
     return of_kernels(board, _kernel_bytes(board, how.incoming), how.rows, ticks)
 
 
-def population(sim: Any, board: BoardPopulation, make: Any) -> Channels:
+def population(sim: Any, board: PlannedPopulation, make: Any) -> Channels:
     """Return the population of each channel; make(size, label, structure) makes one."""
     channels, height, width = board.shape
     size = height * width

@@ -38,7 +38,7 @@ class Layer:
 
     synapses: onto it, those onto itself included. cores: where they are. boards: how many it is
     spread over. sdram: bytes on all its cores. heard: most neurons that send to any one core.
-    ways: what lists of synapses take and what kernels take.
+    ways: what lists of synapses take and what kernels take; None where the cell has no kernels.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Layer:
     boards: int
     sdram: int
     heard: int
-    ways: Ways
+    ways: Ways | None = None
 
     @property
     def chips(self) -> tuple[Chip, ...]:
@@ -156,9 +156,9 @@ def summary(dry: DryRun) -> str:
     return f"{dry.cores:,} cores on {dry.chips:,} chips of {boards}"
 
 
-def _other_way(ways: Ways) -> str:
+def _other_way(ways: Ways | None) -> str:
     """Return what a layer is made of, and what the other way would take."""
-    if ways.kernels is None:
+    if ways is None or ways.kernels is None:
         return "lists"
     name, other = ("kernels", ways.lists) if ways.chosen else ("lists", ways.kernels)
     return f"{name:8s} {other.cores:,} cores, {other.sdram / 1e6:.1f} MB"
@@ -168,7 +168,7 @@ def _refusals(dry: DryRun) -> list[str]:
     """Return why layers cannot be made of kernels, the layers by reason."""
     names: dict[str, list[str]] = {}
     for layer in dry.layers:
-        if layer.ways.kernels is None:
+        if layer.ways is not None and layer.ways.kernels is None:
             names.setdefault(layer.ways.reason, []).append(layer.name)
     return [f"no kernels for {', '.join(layers)}: {reason}" for reason, layers in names.items()]
 
@@ -176,11 +176,11 @@ def _refusals(dry: DryRun) -> list[str]:
 def table(dry: DryRun, rate: float = RATE) -> str:
     """Return the dry run as text: a row per layer, then what all of them take, then estimates."""
     rows = [
-        "layer            neurons    synapses  cores  chips  boards  SDRAM MB  heard"
+        "layer                     neurons    synapses  cores  chips  boards  SDRAM MB  heard"
         "  made of         or else"
     ]
     rows += [
-        f"{layer.name[:15]:15s} {layer.neurons:8,d} {layer.synapses:11,d} {len(layer.cores):6,d}"
+        f"{layer.name[-24:]:24s} {layer.neurons:8,d} {layer.synapses:11,d} {len(layer.cores):6,d}"
         f" {len(layer.chips):6,d} {layer.boards:7,d} {layer.sdram / 1e6:9.1f} {layer.heard:6,d}"
         f"  {_other_way(layer.ways)}"
         for layer in dry.layers
@@ -188,6 +188,8 @@ def table(dry: DryRun, rate: float = RATE) -> str:
     best, worst = slowdown(dry, rate)
     joules = energy(dry, rate)
     source = "configuration file" if dry.time_scale_factor else "estimate at worst"
+    if chosen_slowdown(dry, rate) < best:
+        source += ", TOO SMALL: steps will overrun"
     return "\n".join(
         [
             *rows,

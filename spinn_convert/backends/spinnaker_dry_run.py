@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from spinn_convert.backends import spinnaker_build
-from spinn_convert.backends.board_plan import BoardPlan, BoardPopulation, make_plan
+from spinn_convert.backends.board_plan import BoardPlan, make_plan
+from spinn_convert.backends.cells import AnyPlan, PlannedPopulation
 from spinn_convert.backends.spinnaker_build import ticks, with_self_projections
 from spinn_convert.backends.spinnaker_check import dry_run_machine
 from spinn_convert.backends.spinnaker_convolution import Connectors, Ways, compared
@@ -22,17 +24,18 @@ DEFAULT_STEPS = 63
 
 def dry_run(
     network: Network,
-    plan: BoardPlan | None = None,
+    plan: AnyPlan | None = None,
     board: Path | None = None,
     steps: int = DEFAULT_STEPS,
     connectors: Connectors = "lists",
 ) -> DryRun:
     """Return what the network takes on this kind of machine; needs no hardware.
 
-    plan: of `make_plan`; without it, one is made that does not know how large inputs become, which
-    changes weights, and not the mapping. board: a configuration file, else ~/.spynnaker.cfg; the
-    machine it names is not used, and one that is virtual and has no size grows.
-    connectors: as for `spinnaker.run`; each layer's `ways` tell what the other way would take.
+    plan: of `make_plan` or `make_delta_plan`; without it, one is made by the first, and does not
+    know how large inputs become, which changes weights, and not the mapping. board: a configuration
+    file, else ~/.spynnaker.cfg; the machine it names is not used, and one that is virtual and has
+    no size grows. connectors: as for `spinnaker.run`, of `make_plan` only; each layer's `ways` then
+    tell what the other way would take.
     Raises BackendError when the network has no plan or does not fit, or when sPyNNaker fails.
     """
     plan = make_plan(network) if plan is None else plan
@@ -74,7 +77,7 @@ def _simulator() -> tuple[Any, Any]:
 
 
 def _placed(
-    plan: BoardPlan, view: Any, written: Any, session: Session
+    plan: AnyPlan, view: Any, written: Any, session: Session
 ) -> tuple[tuple[Layer, ...], dict[Chip, int], int]:
     """Return the layers, bytes of SDRAM by chip, and bytes that the host writes."""
     cores: dict[str, list[Any]] = {p.name: [] for p in plan.populations}
@@ -90,16 +93,23 @@ def _placed(
             loaded += int(written.get_memory_to_write(place.x, place.y, place.p))
     used_chips = {(place.x, place.y) for places in cores.values() for place in places}
     synapses = synapse_counts(with_self_projections(plan))
-    ways = compared(plan, session.split, spinnaker_build.NEURONS_PER_CORE, session.ticks)
+    ways: Mapping[str, Ways] = {}
+    if isinstance(plan, BoardPlan):
+        ways = compared(plan, session.split, spinnaker_build.NEURONS_PER_CORE, session.ticks)
     layers = tuple(
-        _layer(plan.by_name[name], places, synapses[name], view, ways[name], session.ticks)
+        _layer(plan.by_name[name], places, synapses[name], view, ways.get(name), session.ticks)
         for name, places in cores.items()
     )
     return layers, {chip: sdram[chip] for chip in sorted(used_chips)}, loaded
 
 
 def _layer(
-    board: BoardPopulation, places: list[Any], synapses: int, view: Any, ways: Ways, steps: int
+    board: PlannedPopulation,
+    places: list[Any],
+    synapses: int,
+    view: Any,
+    ways: Ways | None,
+    steps: int,
 ) -> Layer:
     boards = set()
     for place in places:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from spinn_convert.backends.board_plan import BoardPlan
+from spinn_convert.backends.cells import AnyPlan
 from spinn_convert.backends.spinnaker_channels import Where
 from spinn_convert.errors import BackendError, Problem
 
@@ -72,7 +72,7 @@ def of_emulated(image: BoardImage, result: BoardResult, places: Mapping[str, Whe
     return totals
 
 
-def read(plan: BoardPlan, places: Mapping[str, Where]) -> Losses:
+def read(plan: AnyPlan, places: Mapping[str, Where]) -> Losses:
     """Return the counters that sPyNNaker read after the last run of a real board, by layer.
 
     Raises BackendError when it read none of some population, since silence would look like success.
@@ -97,7 +97,7 @@ def read(plan: BoardPlan, places: Mapping[str, Where]) -> Losses:
 
 
 def from_rows(
-    plan: BoardPlan,
+    plan: AnyPlan,
     population: Mapping[tuple[int, int, int], str],
     cores: list[Any],
     routers: Mapping[str, int],

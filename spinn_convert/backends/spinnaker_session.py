@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spinn_convert.backends import spinnaker_build, spinnaker_losses
 from spinn_convert.backends.board_drive import Drive
-from spinn_convert.backends.board_plan import BoardPlan
+from spinn_convert.backends.cells import AnyPlan
 from spinn_convert.backends.fastlist import fast_rows
 from spinn_convert.backends.pynn import TIME_STEP_MS
 from spinn_convert.backends.spinnaker_build import (
@@ -59,7 +59,7 @@ class Session:
     """A plan that is built, and mapped by the first run; state, because sPyNNaker has it."""
 
     def __init__(
-        self, plan: BoardPlan, steps: int, log: TextIO, split: frozenset[str] = frozenset()
+        self, plan: AnyPlan, steps: int, log: TextIO, split: frozenset[str] = frozenset()
     ) -> None:
         """Begin with an empty simulation; sPyNNaker's own messages go to `log`."""
         self._plan, self.ticks, self._log, self.split = plan, ticks(steps), log, split
@@ -133,7 +133,7 @@ class RealSession(Session):
     """Runs on the machine that the configuration names."""
 
     def __init__(
-        self, plan: BoardPlan, steps: int, log: TextIO, split: frozenset[str] = frozenset()
+        self, plan: AnyPlan, steps: int, log: TextIO, split: frozenset[str] = frozenset()
     ) -> None:
         super().__init__(plan, steps, log, split)
         self._before: Losses = {}
@@ -173,7 +173,7 @@ class EmulatedSession(Session):
     """Maps on a virtual board, and executes the binaries with what a board would be sent."""
 
     def __init__(
-        self, plan: BoardPlan, steps: int, log: TextIO, split: frozenset[str] = frozenset()
+        self, plan: AnyPlan, steps: int, log: TextIO, split: frozenset[str] = frozenset()
     ) -> None:
         super().__init__(plan, steps, log, split)
         self._image: Any = None
@@ -211,7 +211,7 @@ class EmulatedSession(Session):
 
 @contextmanager
 def opened(
-    plan: BoardPlan,
+    plan: AnyPlan,
     machine: Machine,
     steps: int,
     directory: Path,

@@ -1,0 +1,67 @@
+"""Tuning: what it writes is what the main command takes, and it holds on other images."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import EXAMPLES
+from test_max_pool import pooled_model
+
+from spinn_convert import pipeline, tune
+from spinn_convert.cli import commands
+from spinn_convert.convert import Method
+from spinn_convert.errors import DataError
+
+
+def test_tuned_settings_are_taken_by_the_main_command(write_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = pooled_model(write_model)
+    x = np.random.default_rng(1).standard_normal((40, 1, 6, 5)).astype(np.float32)
+    np.savez(path.with_suffix(".npz"), images=x, calibration_images=x, labels=np.arange(40) % 3)
+    done = CliRunner().invoke(commands, ["tune", str(path), "--dead-channels", "layer"])
+    assert done.exit_code == 0, done.output
+    assert "recommended: spinn-convert" in done.output
+    settings = json.loads((tmp_path / "tiny.tuned" / "settings.json").read_text())
+    assert set(settings) == set(tune.KEYS)
+    assert (tmp_path / "tiny.tuned" / "tuned.png").read_bytes().startswith(b"\x89PNG")
+    arguments = [str(path), "--settings", "tiny.tuned/settings.json", "--clamp-delay", "3"]
+    done = CliRunner().invoke(commands, ["convert", *arguments])
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "tiny.spinn" / "report.json").read_text())
+    assert report["steps"] == settings["steps"]
+    assert report["settings"]["percentile"] == settings["percentile"]
+    assert report["settings"]["clamp_delay"] == 3  # what is given goes before
+
+
+def test_recommendation_for_the_example_loses_nothing_on_the_test_images(tmp_path):
+    job = pipeline.Job(EXAMPLES / "resnet18.onnx", images=60, threads=2, out=tmp_path / "tuned")
+    tuned, _ = tune.execute(job, pipeline.unwatched)
+    settings = dict(tuned.settings)
+    assert settings["normalisation"] == "channel"
+    assert settings["percentile"] >= 99.9
+    names = ("percentile", "normalisation", "clamp_delay", "v_init", "dead_channels")
+    method = Method(**{name: settings.pop(name) for name in names})
+    run = pipeline.Job(
+        job.model, method=method, images=200, threads=2, out=tmp_path / "run", **settings
+    )
+    scores = pipeline.execute(run).scores
+    assert scores.snn_by_step[-1] >= scores.ann - 0.01
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "cannot be read"),
+        ("[1]", "holds no settings"),
+        ('{"percentil": 99}', "percentil: unknown"),
+        ('{"steps": "many"}', "'many' is no int"),
+        ('{"percentile": "x"}', "'x' is no float"),
+    ],
+)
+def test_settings_that_are_none_are_refused(tmp_path, text, message):
+    (tmp_path / "settings.json").write_text(text)
+    with pytest.raises(DataError, match=message):
+        tune.read_settings(tmp_path / "settings.json")
