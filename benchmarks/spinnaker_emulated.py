@@ -5,7 +5,7 @@ half their size, mapped on one virtual board, and presented three images on that
 binaries are executed in software. Every spike and output potential is compared with the integer
 arithmetic, and the third image with a run of its own on a freshly booted board.
 
-    python benchmarks/spinnaker_emulated.py
+    python benchmarks/spinnaker_emulated.py [--connectors convolutions]
     python benchmarks/spinnaker_emulated.py --reset zero       IF_curr_delta, clamped
 
 Needs sPyNNaker and unicorn: pip install 'spinn-convert[spinnaker,emulator]'.
@@ -17,8 +17,10 @@ import argparse
 import sys
 import tempfile
 import time
+from functools import partial
 from math import ceil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -27,7 +29,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from spinn_convert import pipeline
 from spinn_convert.backends import board_arithmetic, delta_arithmetic, spinnaker, spinnaker_delta
-from spinn_convert.backends.spinnaker_build import NEURONS_PER_CORE
+from spinn_convert.backends.spinnaker_build import NEURONS_PER_CORE, ticks
+from spinn_convert.backends.spinnaker_convolution import Connectors, chosen
 from spinn_convert.convert import Method
 from spinn_convert.data import load_dataset, normalised
 from spinn_convert.network import Network, neurons, synapse_counts
@@ -120,16 +123,19 @@ def differing(a: NDArray[np.int32], b: NDArray[np.int32]) -> int:
 
 
 def run_both(
-    reset: str, network: Network, values: Floats, settings: Settings
+    reset: str, connectors: Connectors, network: Network, values: Floats, settings: Settings
 ) -> tuple[Recording, Recording, Recording, float]:
     """Return the arithmetic, the board, its last image after a fresh boot, and seconds of that."""
     stimulus, last = Stimulus(values), Stimulus(values[-1:])
     if reset == "subtract":
         plan = board_arithmetic.default_plan(network, stimulus, settings)
         expected: Recording = board_arithmetic.run(network, stimulus, settings, plan=plan)
-        found: Recording = spinnaker.run(network, stimulus, settings, board=BOARD, plan=plan)
+        kernels = sorted(chosen(plan, connectors, NEURONS_PER_CORE, ticks(STEPS)))
+        print(f"layers of kernels: {', '.join(kernels) or 'none'}")
+        board = partial(spinnaker.run, board=BOARD, plan=plan, connectors=connectors)
+        found: Recording = board(network, stimulus, settings)
         started = time.perf_counter()
-        alone: Recording = spinnaker.run(network, last, settings, board=BOARD, plan=plan)
+        alone: Recording = board(network, last, settings)
     else:
         delta = delta_arithmetic.default_plan(network, stimulus, settings)
         expected = delta_arithmetic.run(network, stimulus, settings, plan=delta)
@@ -146,7 +152,7 @@ def print_size(network: Network, reset: str) -> None:
     to_itself = sum(p.size for p in network.spiking) if reset == "subtract" else 0
     print(
         f"{neurons(network):,} neurons, {synapses:,} synapses and {to_itself:,} onto themselves, "
-        f"{cores} cores, {STEPS} steps"
+        f"{cores} cores as lists, {STEPS} steps"
     )
 
 
@@ -154,12 +160,16 @@ def main() -> None:
     """Run the benchmark; fails when anything differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reset", choices=["subtract", "zero"], default="subtract")
-    reset = parser.parse_args().reset
+    parser.add_argument("--connectors", choices=get_args(Connectors), default="lists")
+    arguments = parser.parse_args()
+    reset, connectors = arguments.reset, arguments.connectors
+    if reset == "zero" and connectors != "lists":
+        parser.error("--reset zero is built of lists alone")
     network, values = converted()
     names = tuple(p.name for p in network.spiking)
     print_size(network, reset)
     settings = Settings(STEPS, THREADS, record=names)
-    expected, found, alone, booted = run_both(reset, network, values, settings)
+    expected, found, alone, booted = run_both(reset, connectors, network, values, settings)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in found.timing.items())
     print(f"{IMAGES} images on one mapping: {seconds}")
     wrong = 0

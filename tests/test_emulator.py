@@ -233,7 +233,7 @@ def entry(key, processors=(), links=()):
 def routed(tables):
     """Route on three chips in a row: link 0 leads right, link 3 left."""
     links = {(0, 0): {0: (1, 0)}, (1, 0): {0: (2, 0), 3: (0, 0)}, (2, 0): {3: (1, 0)}}
-    return Router(BoardImage(1, {}, (), tables, links, ()))
+    return Router(BoardImage(1, {}, (), tables, links))
 
 
 def test_packets_go_straight_on_where_no_entry_matches():

@@ -149,7 +149,7 @@ def test_real_boards_are_read_as_the_emulated_one(planned, tmp_path, monkeypatch
         shuffled = rows[np.lexsort((rows[:, 0], rows[:, 1]))]
         return shuffled[:, ::-1].astype(float)
 
-    def counters(plan):
+    def counters(plan, _places):
         return {p.name: {spinnaker_losses.SATURATED: 0} for p in plan.populations}
 
     def present(session, drives, on_step, stock=spinnaker_session.Session.present):

@@ -130,6 +130,14 @@ def test_dry_run_maps_such_a_plan():
     assert layers["stem"].synapses == 0, "no projection onto itself"
 
 
+@pytest.mark.parametrize("connectors", ["convolutions", "auto"])
+def test_such_a_plan_is_built_of_lists_alone(connectors):
+    network, _ = drawn(0)
+    plan = make_delta_plan(network)
+    with pytest.raises(BackendError, match="IF_curr_delta is built of lists alone"):
+        dry_run(network, plan, BOARDS / "virtual.cfg", connectors=connectors)
+
+
 def test_all_problems_are_named_at_once(monkeypatch, tmp_path):
     network, stimulus = drawn(1)
     monkeypatch.setenv("HOME", str(tmp_path))

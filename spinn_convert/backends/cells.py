@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -48,6 +49,11 @@ class PlannedPopulation:
     self_weight: int
     drive: Drive | None
     saturates: bool
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return prod(self.shape)
 
     @property
     def parameters(self) -> Mapping[str, Value]:

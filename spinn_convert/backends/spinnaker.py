@@ -16,6 +16,7 @@ import numpy as np
 from spinn_convert.backends.board_arithmetic import BoardRecording, default_plan, input_problems
 from spinn_convert.backends.board_plan import BoardPlan
 from spinn_convert.backends.spinnaker_check import check
+from spinn_convert.backends.spinnaker_convolution import Connectors
 from spinn_convert.backends.spinnaker_run import fields, running_machine, simulate
 from spinn_convert.errors import BackendError
 from spinn_convert.network import Network
@@ -34,6 +35,7 @@ def run(
     board: Path | None = None,
     plan: BoardPlan | None = None,
     allow_losses: bool = False,
+    connectors: Connectors = "lists",
 ) -> BoardRecording:
     """Simulate all images, one after another, on one mapping; progress counts time steps.
 
@@ -43,6 +45,9 @@ def run(
     allow_losses: return a run in which inputs saturated or packets were lost or late. Its
     `saturated` then tells how many additions to an input did, where the arithmetic counts inputs;
     `peaks` stays empty, since a board measures none.
+    connectors: "auto" builds layers of kernels instead of lists of synapses where that takes less,
+    "convolutions" wherever it is possible. Spikes are the same; saturated inputs of such layers
+    are not counted.
 
     A board does not tell when a current leaves the range of its numbers in a hidden population;
     the arithmetic does, on the same images.
@@ -51,7 +56,7 @@ def run(
     lost something, when a readout leaves its range, or when sPyNNaker fails.
     """
     board = board or settings.board
-    problems = check(network, settings, board, plan)
+    problems = check(network, settings, board, plan, kernels=connectors != "lists")
     problems += input_problems(network, stimulus, settings, plan)
     if problems:
         raise BackendError(list(dict.fromkeys(problems)))
@@ -59,7 +64,7 @@ def run(
     started = time.perf_counter()
     plan = plan or default_plan(network, stimulus, settings)
     planned = time.perf_counter() - started
-    images, timing = simulate(plan, machine, stimulus, settings, progress, allow_losses)
+    images, timing = simulate(plan, machine, stimulus, settings, progress, allow_losses, connectors)
     driven = images[0].clipped
     return BoardRecording(
         **fields(plan, settings, images),

@@ -1,13 +1,15 @@
 """A plan -> sPyNNaker populations and projections, and the input of an image.
 
 `sim` is sPyNNaker's PyNN module, set up with a time step of 1 ms and handed in. Synapses are lists,
-which the host writes; parameters that are constant over a core are filled in on the chip.
+which the host writes, or kernels (`spinnaker_convolution`); parameters that are constant over a
+core are filled in on the chip.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinn_convert.backends import spinnaker_convolution
 from spinn_convert.backends.board_drive import Drive
+from spinn_convert.backends.board_plan import BoardPlan
 from spinn_convert.backends.cells import AnyPlan, PlannedPopulation, Value
 from spinn_convert.backends.pynn import Part, build
+from spinn_convert.backends.spinnaker_channels import Channels
 from spinn_convert.linear import LinearMap, Synapses, synapses
 from spinn_convert.network import Network, Projection
 from spinn_convert.ops import Scale
@@ -25,6 +30,10 @@ from spinn_convert.ops import Scale
 NEURONS_PER_CORE = 256
 COLOUR_BITS = 4
 """Of a spike's key; they count time steps, and let a core find out that a packet is late."""
+SILENT_TICKS = 1 << COLOUR_BITS
+"""Longer than any delay of a kernel."""
+SILENCE = -30000.0
+"""i_offset, nA, which no ring buffer outweighs."""
 RECEPTORS = ((1, "excitatory"), (-1, "inhibitory"))
 
 Array = NDArray[np.float64]
@@ -40,27 +49,45 @@ def ticks(steps: int) -> int:
     return -(-(steps + 1) // cycle) * cycle
 
 
-def build_plan(sim: Any, plan: AnyPlan) -> dict[str, Any]:
+def build_plan(sim: Any, plan: AnyPlan, split: Collection[str] = ()) -> dict[str, Any]:
     """Return sPyNNaker's populations by name, all but their drives set and recordings requested.
 
-    Spikes of all spiking populations are recorded, and the potentials of the readouts.
+    split: layers to build of kernels, as `spinnaker_convolution.chosen` gives them. Spikes of all
+    spiking populations are recorded, and the potentials of the readouts.
     """
     cell = getattr(sim, plan.cell)
     sim.set_number_of_neurons_per_core(cell, NEURONS_PER_CORE)
+    network = with_self_projections(plan)
+    listed_only = tuple(p for p in network.projections if p.target not in split)
     populations = build(
-        _pynn(sim, plan),
-        with_self_projections(plan),
+        _pynn(sim, plan, split),
+        replace(network, projections=listed_only),
         lambda population: cell(**_alike(plan.by_name[population.name].parameters)),
-        lambda projection: _parts(sim, projection, plan.by_name[projection.target].weight_lsb),
+        lambda projection: _parts(projection, plan.by_name[projection.target].weight_lsb),
     )
+    if isinstance(plan, BoardPlan):
+        spinnaker_convolution.connect(sim, plan, populations, partial(_project, sim))
     for board in plan.populations:
         population = populations[board.name]
         population.initialize(**_alike(board.initial))
         _assign(population, board, _arrays(board.parameters), _arrays(board.initial))
         population.record("v" if board.kind == "readout" else "spikes")
-        if board.drive is not None:
-            set_drive(population, board, board.drive)
+    set_constant_drives(populations, plan)
     return populations
+
+
+def set_constant_drives(populations: Mapping[str, Any], plan: AnyPlan) -> None:
+    """Set the drives that do not depend on the image."""
+    for board in plan.populations:
+        if board.drive is not None:
+            set_drive(populations[board.name], board, board.drive)
+
+
+def silence(populations: Mapping[str, Any]) -> None:
+    """Set all drives so low that no neuron fires whatever it still receives."""
+    for population in populations.values():
+        population.set(i_offset=SILENCE)
+        population.initialize(isyn_exc=0.0)
 
 
 def set_drives(populations: Mapping[str, Any], plan: AnyPlan, drives: Mapping[str, Drive]) -> None:
@@ -136,30 +163,45 @@ def _each_times(board: PlannedPopulation, weight: int) -> LinearMap:
     return LinearMap(board.shape, (Scale(np.full(ones, weight, np.float32)),))
 
 
-def _pynn(sim: Any, plan: AnyPlan) -> SimpleNamespace:
-    """Return what `pynn.build` needs, with the parameters that only sPyNNaker has."""
+def _pynn(sim: Any, plan: AnyPlan, split: Collection[str]) -> SimpleNamespace:
+    """Return what `pynn.build` needs, with the parameters that only sPyNNaker has.
+
+    A connector is the rows (pre, post, nA) of a list here.
+    """
 
     def population(size: int, cell: Any, label: str) -> Any:
-        return sim.Population(
-            size,
-            cell,
-            label=label,
-            max_expected_summed_weight=plan.by_name[label].max_expected_summed_weight,
-            n_colour_bits=COLOUR_BITS,
-        )
+        board = plan.by_name[label]
+
+        def make(size: int, label: str, structure: Any = None) -> Any:
+            return sim.Population(
+                size,
+                cell,
+                label=label,
+                structure=structure,
+                max_expected_summed_weight=board.max_expected_summed_weight,
+                n_colour_bits=COLOUR_BITS,
+            )
+
+        if label in split:
+            return spinnaker_convolution.population(sim, board, make)
+        return make(size, label)
 
     def projection(
         source: Any, target: Any, connector: Any, synapse: Any, receptor_type: str, label: str
-    ) -> Any:
-        made = sim.Projection(
-            source, target, connector, synapse, receptor_type=receptor_type, label=label
-        )
-        _keep_no_copy(made)
-        return made
+    ) -> None:
+        for part, rows in _shares(source, connector):
+            listed = sim.FromListConnector(rows, column_names=["weight"])
+            _project(sim, part, target, listed, synapse, label, receptor_type=receptor_type)
 
     return SimpleNamespace(
         Population=population, Projection=projection, StaticSynapse=sim.StaticSynapse
     )
+
+
+def _project(
+    sim: Any, source: Any, target: Any, connector: Any, synapse: Any, label: str, **options: Any
+) -> None:
+    _keep_no_copy(sim.Projection(source, target, connector, synapse, label=label, **options))
 
 
 def _keep_no_copy(projection: Any) -> None:
@@ -169,11 +211,19 @@ def _keep_no_copy(projection: Any) -> None:
         holders.clear()
 
 
-def _parts(sim: Any, projection: Projection, weight_lsb: float) -> Iterator[Part]:
+def _shares(source: Any, rows: Array) -> Iterator[tuple[Any, Array]]:
+    """Yield each population of a source with its rows; those of a list are sorted by source."""
+    if isinstance(source, Channels):
+        yield from source.shares(rows)
+    else:
+        yield source, rows
+
+
+def _parts(projection: Projection, weight_lsb: float) -> Iterator[Part]:
     pre, post, weight = listed(projection.map)
     for sign, receptor in RECEPTORS:
         chosen = sign * weight > 0
         if chosen.any():
             size = np.abs(weight[chosen]).astype(np.float64) * weight_lsb
             rows = np.stack([pre[chosen], post[chosen], size], axis=1)
-            yield Part(sim.FromListConnector(rows, column_names=["weight"]), receptor)
+            yield Part(rows, receptor)

@@ -27,6 +27,7 @@ from spinn_convert.recording import Settings
 
 BINARIES = {INTEGRATOR: ("IF_curr_exp.aplx",), DELTA: ("IF_curr_delta.aplx",)}
 """What the cores execute, by cell."""
+KERNEL_BINARIES = ("IF_curr_exp_conv.aplx",)
 SDRAM_PER_CHIP = 117 << 20
 """Bytes for applications (max_sdram_per_chip of spinn_machine's version_spin1.py)."""
 BYTES_PER_EMULATED_CORE = 11_000_000
@@ -50,12 +51,14 @@ def check(
     board: Path | None = None,
     plan: AnyPlan | None = None,
     cell: str = INTEGRATOR,
+    kernels: bool = False,
 ) -> list[Problem]:
     """Return what keeps this network from running; maps nothing, and does not import sPyNNaker.
 
     board: a configuration file, else ~/.spynnaker.cfg. Without a plan, the weights and biases are
     checked, unless nothing is calibrated yet; that inputs fit into the ring buffers is not. cell:
-    that of the plan to be made.
+    that of the plan to be made. kernels: whether layers may be made of kernels, which another
+    binary holds.
     Any number of steps can be run: the board goes on to the next multiple of 16, at least one
     further, so 16 k - 1 steps waste least.
     """
@@ -65,7 +68,7 @@ def check(
         machine = read_machine(board)
     except BackendError as error:
         problems += error.problems
-    problems += missing_software(machine, cell)
+    problems += missing_software(machine, cell, kernels)
     if plan is None and not _is_draft(network):
         problems += _plan_problems(network, cell)
     if machine is not None:
@@ -89,7 +92,9 @@ def _plan_problems(network: Network, cell: str) -> list[Problem]:
     return []
 
 
-def missing_software(machine: Machine | None, cell: str = INTEGRATOR) -> list[Problem]:
+def missing_software(
+    machine: Machine | None, cell: str = INTEGRATOR, kernels: bool = False
+) -> list[Problem]:
     """Return what is not installed: sPyNNaker, its binaries, or unicorn for an emulated board."""
     fix = "pip install 'spinn-convert[spinnaker]'"
     spec = find_spec("spynnaker")
@@ -98,7 +103,7 @@ def missing_software(machine: Machine | None, cell: str = INTEGRATOR) -> list[Pr
     folder = Path(spec.origin).parent / "pyNN" / "model_binaries"
     problems = [
         Problem("sPyNNaker", f"{folder / name} is missing", f"{fix}, from a wheel: it has binaries")
-        for name in BINARIES[cell]
+        for name in BINARIES[cell] + KERNEL_BINARIES * kernels
         if not (folder / name).is_file()
     ]
     if machine is not None and machine.kind == "emulated" and find_spec("unicorn") is None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from spinn_convert.backends.spinnaker_convolution import Ways
+
 Chip = tuple[int, int]
 Core = tuple[int, int, int]
 """x and y of the chip, processor."""
@@ -36,6 +38,7 @@ class Layer:
 
     synapses: onto it, those onto itself included. cores: where they are. boards: how many it is
     spread over. sdram: bytes on all its cores. heard: most neurons that send to any one core.
+    ways: what lists of synapses take and what kernels take; None where the cell has no kernels.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Layer:
     boards: int
     sdram: int
     heard: int
+    ways: Ways | None = None
 
     @property
     def chips(self) -> tuple[Chip, ...]:
@@ -152,12 +156,33 @@ def summary(dry: DryRun) -> str:
     return f"{dry.cores:,} cores on {dry.chips:,} chips of {boards}"
 
 
+def _other_way(ways: Ways | None) -> str:
+    """Return what a layer is made of, and what the other way would take."""
+    if ways is None or ways.kernels is None:
+        return "lists"
+    name, other = ("kernels", ways.lists) if ways.chosen else ("lists", ways.kernels)
+    return f"{name:8s} {other.cores:,} cores, {other.sdram / 1e6:.1f} MB"
+
+
+def _refusals(dry: DryRun) -> list[str]:
+    """Return why layers cannot be made of kernels, the layers by reason."""
+    names: dict[str, list[str]] = {}
+    for layer in dry.layers:
+        if layer.ways is not None and layer.ways.kernels is None:
+            names.setdefault(layer.ways.reason, []).append(layer.name)
+    return [f"no kernels for {', '.join(layers)}: {reason}" for reason, layers in names.items()]
+
+
 def table(dry: DryRun, rate: float = RATE) -> str:
     """Return the dry run as text: a row per layer, then what all of them take, then estimates."""
-    rows = ["layer                     neurons    synapses  cores  chips  boards  SDRAM MB  heard"]
+    rows = [
+        "layer                     neurons    synapses  cores  chips  boards  SDRAM MB  heard"
+        "  made of         or else"
+    ]
     rows += [
         f"{layer.name[-24:]:24s} {layer.neurons:8,d} {layer.synapses:11,d} {len(layer.cores):6,d}"
         f" {len(layer.chips):6,d} {layer.boards:7,d} {layer.sdram / 1e6:9.1f} {layer.heard:6,d}"
+        f"  {_other_way(layer.ways)}"
         for layer in dry.layers
     ]
     best, worst = slowdown(dry, rate)
@@ -168,6 +193,7 @@ def table(dry: DryRun, rate: float = RATE) -> str:
     return "\n".join(
         [
             *rows,
+            *_refusals(dry),
             f"{summary(dry)}; "
             f"{sum(dry.sdram.values()) / 1e6:,.0f} MB of SDRAM, "
             f"{max(dry.sdram.values(), default=0) / 1e6:.1f} MB on the fullest chip",

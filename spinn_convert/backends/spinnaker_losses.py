@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from spinn_convert.backends.cells import AnyPlan
+from spinn_convert.backends.spinnaker_channels import Where
 from spinn_convert.errors import BackendError, Problem
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ DROPPED, REINJECTION = "RunDropped_Multicast_Packets", "RunReceived_For_Reinject
 _REMEDIES = {name: fix for name, _, fix in CORE_COUNTERS.values()} | dict(ROUTER_COUNTERS.values())
 
 
-def of_emulated(image: BoardImage, result: BoardResult) -> Losses:
-    """Return the counters of an emulated run since the board booted."""
-    population = {core.where: core.population for core in image.cores}
+def of_emulated(image: BoardImage, result: BoardResult, places: Mapping[str, Where]) -> Losses:
+    """Return the counters of an emulated run since the board booted; `places` tells layers."""
+    population = {core.where: places[core.population][0] for core in image.cores}
     totals: Losses = {}
     for where, counters in result.counters.items():
         for name, emulated, _ in CORE_COUNTERS.values():
@@ -71,8 +72,8 @@ def of_emulated(image: BoardImage, result: BoardResult) -> Losses:
     return totals
 
 
-def read(plan: AnyPlan) -> Losses:
-    """Return the counters that sPyNNaker read after the last run of a real board.
+def read(plan: AnyPlan, places: Mapping[str, Where]) -> Losses:
+    """Return the counters that sPyNNaker read after the last run of a real board, by layer.
 
     Raises BackendError when it read none of some population, since silence would look like success.
     """
@@ -80,9 +81,9 @@ def read(plan: AnyPlan) -> Losses:
     from spynnaker.pyNN.data import SpynnakerDataView
 
     population = {
-        (place.x, place.y, place.p): str(place.vertex.app_vertex.label)
+        (place.x, place.y, place.p): places[str(place.vertex.app_vertex.label)][0]
         for place in SpynnakerDataView.iterate_placemements()
-        if place.vertex.app_vertex is not None
+        if place.vertex.app_vertex is not None and str(place.vertex.app_vertex.label) in places
     }
     with ProvenanceReader() as reader:
         cores = reader.run_query(

@@ -18,6 +18,7 @@ from spinn_convert.backends.board_session import recorded
 from spinn_convert.backends.cells import AnyPlan
 from spinn_convert.backends.reference import _Result
 from spinn_convert.backends.spinnaker_build import with_self_projections
+from spinn_convert.backends.spinnaker_convolution import Connectors
 from spinn_convert.backends.spinnaker_machine import Machine, read_machine
 from spinn_convert.backends.spinnaker_session import NAME, Presented, Session, opened
 from spinn_convert.errors import BackendError, Problem
@@ -53,6 +54,7 @@ def simulate(
     settings: Settings,
     progress: Progress,
     allow_losses: bool,
+    connectors: Connectors = "lists",
 ) -> tuple[list[Image], dict[str, float]]:
     """Return all images, and seconds by phase; progress counts time steps.
 
@@ -62,7 +64,7 @@ def simulate(
     started = time.perf_counter()
     with (
         tempfile.TemporaryDirectory(prefix="spinn_convert_") as directory,
-        opened(plan, machine, settings.steps, Path(directory)) as session,
+        opened(plan, machine, settings.steps, Path(directory), connectors) as session,
     ):
         built = time.perf_counter()
         images = list(_present(session, plan, stimulus, settings, progress, allow_losses))

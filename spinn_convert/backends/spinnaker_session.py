@@ -11,12 +11,21 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.backends import spinnaker_losses
+from spinn_convert.backends import spinnaker_build, spinnaker_losses
 from spinn_convert.backends.board_drive import Drive
 from spinn_convert.backends.cells import AnyPlan
 from spinn_convert.backends.fastlist import fast_rows
 from spinn_convert.backends.pynn import TIME_STEP_MS
-from spinn_convert.backends.spinnaker_build import build_plan, set_drives, ticks
+from spinn_convert.backends.spinnaker_build import (
+    SILENT_TICKS,
+    build_plan,
+    set_constant_drives,
+    set_drives,
+    silence,
+    ticks,
+)
+from spinn_convert.backends.spinnaker_channels import Where, merged, places
+from spinn_convert.backends.spinnaker_convolution import Connectors, chosen, holds_late_input
 from spinn_convert.backends.spinnaker_home import spinnaker_home
 from spinn_convert.backends.spinnaker_losses import Losses
 from spinn_convert.backends.spinnaker_machine import Machine
@@ -49,11 +58,14 @@ class Presented:
 class Session:
     """A plan that is built, and mapped by the first run; state, because sPyNNaker has it."""
 
-    def __init__(self, plan: AnyPlan, steps: int, log: TextIO) -> None:
+    def __init__(
+        self, plan: AnyPlan, steps: int, log: TextIO, split: frozenset[str] = frozenset()
+    ) -> None:
         """Begin with an empty simulation; sPyNNaker's own messages go to `log`."""
-        self._plan, self.ticks, self._log = plan, ticks(steps), log
+        self._plan, self.ticks, self._log, self.split = plan, ticks(steps), log, split
         self._presented = False
         self.populations: dict[str, Any] = {}
+        self.places: dict[str, Where] = {}
         with self._calling():
             import pyNN.spiNNaker as sim
 
@@ -63,7 +75,8 @@ class Session:
     def build(self) -> None:
         """Build the plan."""
         with self._calling():
-            self.populations = build_plan(self._sim, self._plan)
+            self.populations = build_plan(self._sim, self._plan, self.split)
+            self.places = places(self.populations)
 
     def go(self) -> None:
         """Map and load the network where that has not been done, and run it as it is set."""
@@ -78,9 +91,21 @@ class Session:
         with self._calling():
             if self._presented:
                 self._sim.reset()
+                if holds_late_input(self._plan, self.split):
+                    self._drain()
             set_drives(self.populations, self._plan, drives)
         again, self._presented = self._presented, True
         return self._execute(again, on_step)
+
+    def _drain(self) -> None:
+        """Run without a spike and be reset again: cores of kernels keep input that is underway."""
+        silence(self.populations)
+        self._run_silent()
+        self._sim.reset()
+        set_constant_drives(self.populations, self._plan)
+
+    def _run_silent(self) -> None:
+        self._sim.run(SILENT_TICKS)
 
     def _execute(self, again: bool, on_step: OnStep) -> Presented:
         raise NotImplementedError
@@ -107,8 +132,10 @@ class Session:
 class RealSession(Session):
     """Runs on the machine that the configuration names."""
 
-    def __init__(self, plan: AnyPlan, steps: int, log: TextIO) -> None:
-        super().__init__(plan, steps, log)
+    def __init__(
+        self, plan: AnyPlan, steps: int, log: TextIO, split: frozenset[str] = frozenset()
+    ) -> None:
+        super().__init__(plan, steps, log, split)
         self._before: Losses = {}
 
     def _execute(self, again: bool, on_step: OnStep) -> Presented:
@@ -121,7 +148,7 @@ class RealSession(Session):
                     potentials[board.name] = self._potentials(board.name)
                 else:
                     spikes[board.name] = self._spikes(board.name)
-            totals = spinnaker_losses.read(self._plan)
+            totals = spinnaker_losses.read(self._plan, self.places)
         lost, self._before = spinnaker_losses.since(totals, self._before), totals
         return Presented(spikes, potentials, lost)
 
@@ -145,11 +172,21 @@ class RealSession(Session):
 class EmulatedSession(Session):
     """Maps on a virtual board, and executes the binaries with what a board would be sent."""
 
-    def __init__(self, plan: AnyPlan, steps: int, log: TextIO) -> None:
-        super().__init__(plan, steps, log)
+    def __init__(
+        self, plan: AnyPlan, steps: int, log: TextIO, split: frozenset[str] = frozenset()
+    ) -> None:
+        super().__init__(plan, steps, log, split)
         self._image: Any = None
         self._board: Any = None
         self._before: Losses = {}
+
+    def _run_silent(self) -> None:
+        from spinn_convert.emulator.snapshot import after_reset
+
+        image = after_reset(self._image)
+        super()._run_silent()
+        self._board.reload(image)
+        self._board.run(SILENT_TICKS)
 
     def _execute(self, again: bool, on_step: OnStep) -> Presented:
         from spinn_convert.emulator.board import Board
@@ -167,16 +204,21 @@ class EmulatedSession(Session):
             self._board = Board(image)
         self._image = image
         result = self._board.run(self.ticks, lambda step: on_step(min(step + 1, self.ticks)))
-        totals = spinnaker_losses.of_emulated(image, result)
+        totals = spinnaker_losses.of_emulated(image, result, self.places)
         lost, self._before = spinnaker_losses.since(totals, self._before), totals
-        return Presented(result.spikes, result.potentials, lost)
+        return Presented(merged(result.spikes, self.places), result.potentials, lost)
 
 
 @contextmanager
 def opened(
-    plan: AnyPlan, machine: Machine, steps: int, directory: Path
+    plan: AnyPlan,
+    machine: Machine,
+    steps: int,
+    directory: Path,
+    connectors: Connectors = "lists",
 ) -> Iterator[RealSession | EmulatedSession]:
     """Yield a session of this kind of machine; sPyNNaker keeps its files below `directory`."""
+    split = chosen(plan, connectors, spinnaker_build.NEURONS_PER_CORE, ticks(steps))
     kind = EmulatedSession if machine.on_host else RealSession
     logging = {"instantiate": "False", **machine.config.get("Logging", {})}
     reports = {**PROVENANCE, **machine.config.get("Reports", {})}
@@ -184,7 +226,7 @@ def opened(
     directory.mkdir(parents=True, exist_ok=True)
     log = (directory / "spynnaker.log").open("w")
     with log, spinnaker_home(directory, config), fast_rows():
-        session = kind(plan, steps, log)
+        session = kind(plan, steps, log, split)
         try:
             session.build()
             yield session

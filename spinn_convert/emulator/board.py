@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from spinn_convert.emulator.core import Core
-from spinn_convert.emulator.image import REWRITTEN, BoardImage, CoreImage
+from spinn_convert.emulator.image import BoardImage, CoreImage
 from spinn_convert.emulator.recording import BoardResult, collect
 from spinn_convert.emulator.routing import Router
 from spinn_convert.errors import BackendError, Problem
@@ -83,7 +83,7 @@ class Board:
             fix = f"run a multiple of {1 << bits} steps, or build with n_colour_bits=0"
             raise BackendError([Problem(NAME, what, fix)])
         for core in image.cores:
-            for number in REWRITTEN:
+            for number in core.rewritten:
                 self._cores[core.where].rewrite(number, core.regions[number].content)
         self._image, self._step = image, 0
 
@@ -104,7 +104,7 @@ def _check_same_mapping(old: BoardImage, new: BoardImage) -> None:
 def _fixed(core: CoreImage) -> tuple[object, ...]:
     """Return all of a core that a reset leaves alone."""
     regions = {
-        number: region.size if number in REWRITTEN else region
+        number: region.size if number in core.rewritten else region
         for number, region in core.regions.items()
     }
     return core.population, core.neurons, core.binary, regions

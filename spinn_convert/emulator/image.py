@@ -31,8 +31,17 @@ class Region(IntEnum):
     RECORDING = 15
 
 
-REWRITTEN = (Region.NEURON_PARAMS, Region.CURRENT_SOURCE_PARAMS, Region.NEURON_RECORDING)
+_REWRITTEN = Region.NEURON_PARAMS, Region.CURRENT_SOURCE_PARAMS, Region.NEURON_RECORDING
 """What sPyNNaker writes to every core again after a reset: _rewrite_neuron_data_spec."""
+_OF_LOCAL_ONLY: Mapping[Region, int] = {
+    Region.CORE_PARAMS: 4,
+    Region.NEURON_PARAMS: 5,
+    Region.CURRENT_SOURCE_PARAMS: 6,
+    Region.NEURON_RECORDING: 7,
+    Region.PROVENANCE_DATA: 1,
+    Region.RECORDING: 3,
+}
+"""Source: PopulationMachineLocalOnlyCombinedVertex.REGIONS, of cores that hold kernels."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,9 @@ class Channel:
 class CoreImage:
     """One core: where it is, what it runs, and its data.
 
-    neurons: how many atoms it holds. channels: what it records.
+    neurons: how many atoms it holds. channels: what it records. counters: names of the words of
+    its provenance region. local_only: whether it holds kernels instead of lists of synapses; such
+    a core numbers its regions differently.
     """
 
     where: CoreId
@@ -69,15 +80,27 @@ class CoreImage:
     binary: Path
     regions: Mapping[int, RegionImage]
     channels: tuple[Channel, ...]
+    counters: tuple[str, ...]
+    local_only: bool = False
 
     def __str__(self) -> str:
         x, y, processor = self.where
         return f"{self.population} on core {x},{y},{processor}"
 
+    def number(self, region: Region) -> int:
+        """Return the number that a region has on this core."""
+        return _OF_LOCAL_ONLY[region] if self.local_only else region
+
+    @property
+    def rewritten(self) -> tuple[int, ...]:
+        """Numbers of the regions that sPyNNaker writes again after a reset."""
+        return tuple(self.number(region) for region in _REWRITTEN)
+
     @property
     def colour_bits(self) -> int:
         """Bits of a key that count time steps: word 3 of the core parameters."""
-        return int.from_bytes(self.regions[Region.CORE_PARAMS].content[12:16], "little")
+        content = self.regions[self.number(Region.CORE_PARAMS)].content
+        return int.from_bytes(content[12:16], "little")
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +121,6 @@ class BoardImage:
     """All that is loaded for one run of at most `steps` time steps.
 
     populations: size of each. links: per chip and link (0 to 5), the chip at its other end.
-    counters: names of the words of the provenance region.
     """
 
     steps: int
@@ -106,4 +128,3 @@ class BoardImage:
     cores: tuple[CoreImage, ...]
     tables: Mapping[Chip, RoutingTable]
     links: Mapping[Chip, Mapping[int, Chip]]
-    counters: tuple[str, ...]

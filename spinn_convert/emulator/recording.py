@@ -69,7 +69,7 @@ def collect(image: BoardImage, cores: Sequence[Core], first: int, steps: int) ->
                 shape = steps, image.populations[name]
                 values = potentials.setdefault(name, np.full(shape, np.nan))
                 values[np.ix_(rows[:, 0] - first, channel.neurons)] = rows[:, 1:] / 32768
-    counters = {core.image.where: _counters(core, image.counters) for core in cores}
+    counters = {core.image.where: _counters(core) for core in cores}
     merged = {name: _sorted(np.concatenate(parts)) for name, parts in spikes.items()}
     return BoardResult(merged, potentials, counters)
 
@@ -80,7 +80,7 @@ def _rows(core: Core, channel: Channel) -> NDArray[np.int32]:
     Header, from spinn_front_end_common's buffer_manager.py: number of channels, then for each
     (space, size and in its top bit whether data are missing, address).
     """
-    header = core.region(Region.RECORDING) + 4 + 12 * channel.index
+    header = core.region(core.image.number(Region.RECORDING)) + 4 + 12 * channel.index
     _, size, address = np.frombuffer(core.read(header, 12), "<u4").tolist()
     if size >> 31:
         raise BackendError([Problem(str(core.image), f"had no room to record {channel.variable}")])
@@ -104,6 +104,7 @@ def _sorted(spikes: Spikes) -> Spikes:
     return spikes[np.lexsort((spikes[:, 1], spikes[:, 0]))]
 
 
-def _counters(core: Core, names: Sequence[str]) -> dict[str, int]:
-    words = core.read(core.region(Region.PROVENANCE_DATA), 4 * len(names))
+def _counters(core: Core) -> dict[str, int]:
+    names = core.image.counters
+    words = core.read(core.region(core.image.number(Region.PROVENANCE_DATA)), 4 * len(names))
     return dict(zip(names, np.frombuffer(words, "<u4").tolist()))

@@ -19,6 +19,9 @@ from pacman.model.placements import Placement
 from spinn_front_end_common.interface.ds import DataSpecificationBase, DsSqlliteDatabase
 from spinnman.model.enums import ExecutableType
 from spynnaker.pyNN.data import SpynnakerDataView
+from spynnaker.pyNN.models.neuron import (
+    population_machine_local_only_combined_vertex as local,
+)
 from spynnaker.pyNN.models.neuron import population_machine_vertex as combined
 from spynnaker.pyNN.models.neuron.population_machine_neurons import NeuronProvenance
 from spynnaker.pyNN.models.neuron.population_machine_synapses_provenance import SynapseProvenance
@@ -46,6 +49,11 @@ _SYSTEM_COUNTERS = (
     "max_timer_overruns",
 )
 """The first words of provenance: parse_system_provenance_items."""
+_SAME_COUNTERS = {
+    "n_spikes_dropped": "n_late_packets",
+    "n_spikes_lost_from_input": "n_buffer_overflows",
+}
+"""Counters of cores that hold kernels, by the names that other cores give to the same."""
 
 
 def snapshot(steps: int) -> BoardImage:
@@ -68,7 +76,6 @@ def snapshot(steps: int) -> BoardImage:
         cores=cores,
         tables=dict(_tables()),
         links=dict(_links()),
-        counters=_counters(),
     )
 
 
@@ -105,7 +112,7 @@ def _is_system(placement: Placement) -> bool:
 
 def _unsupported(placement: Placement) -> Iterator[Problem]:
     vertex = placement.vertex
-    if type(vertex) is not combined.PopulationMachineVertex:
+    if not _is_local_only(vertex) and type(vertex) is not combined.PopulationMachineVertex:
         what = f"the emulated board does not run cores of kind {type(vertex).__name__}"
         fix = "use populations of neurons, without delay extensions, on combined cores"
         yield Problem(str(vertex.label), what, fix)
@@ -125,8 +132,8 @@ def _core(placement: Placement, database: DsSqlliteDatabase, steps: int) -> Core
     written = {number: bytes(c) for number, _, c in database.get_regions_content(x, y, p)}
     written.update(_rewrite(placement, database))
     channels = tuple(_channels(vertex))
-    written[Region.RECORDING] = _recording_header(written[Region.RECORDING], channels, steps)
-    return CoreImage(
+    local_only = _is_local_only(vertex)
+    image = CoreImage(
         where=(x, y, p),
         population=str(vertex.app_vertex.label),
         neurons=int(vertex.vertex_slice.n_atoms),
@@ -136,7 +143,18 @@ def _core(placement: Placement, database: DsSqlliteDatabase, steps: int) -> Core
             for number, size in database.get_region_sizes(x, y, p).items()
         },
         channels=channels,
+        counters=_counters(local_only),
+        local_only=local_only,
     )
+    number = image.number(Region.RECORDING)
+    header = _recording_header(written[number], channels, steps)
+    recording = {number: replace(image.regions[number], content=header)}
+    return replace(image, regions={**image.regions, **recording})
+
+
+def _is_local_only(vertex: Any) -> bool:
+    """Say whether a core holds kernels instead of lists of synapses."""
+    return type(vertex) is local.PopulationMachineLocalOnlyCombinedVertex
 
 
 def _rewrite(placement: Placement, database: DsSqlliteDatabase) -> dict[int, bytes]:
@@ -216,7 +234,7 @@ def _links() -> Iterator[tuple[Chip, dict[int, Chip]]]:
         )
 
 
-def _counters() -> tuple[str, ...]:
+def _counters(local_only: bool) -> tuple[str, ...]:
     """Return the names of the words of provenance, in the order of the binaries."""
     parts: tuple[type[ctypes.Structure], ...] = (
         NeuronProvenance,
@@ -224,4 +242,7 @@ def _counters() -> tuple[str, ...]:
         combined.SpikeProcessingProvenance,
         combined.MainProvenance,
     )
-    return _SYSTEM_COUNTERS + tuple(field[0] for part in parts for field in part._fields_)
+    if local_only:
+        parts = NeuronProvenance, local.LocalOnlyProvenance, local.MainProvenance
+    names = [field[0] for part in parts for field in part._fields_]
+    return _SYSTEM_COUNTERS + tuple(_SAME_COUNTERS.get(name, name) for name in names)

@@ -107,7 +107,7 @@ def load_data(memory: Memory, image: CoreImage, where: Layout) -> None:
 
 def recording_bytes(image: CoreImage) -> int:
     """Return how much the core allocates for its recordings: header (n, (space, size, data)..)."""
-    header = np.frombuffer(image.regions[Region.RECORDING].content, "<u4")
+    header = np.frombuffer(image.regions[image.number(Region.RECORDING)].content, "<u4")
     return int((header[1::3] + 8).sum())
 
 
