@@ -119,6 +119,13 @@ for command in (inspect, score, tune):
     "--dry-run", is_flag=True, help="Map to SpiNNaker boards without any; say what it takes."
 )
 @click.option(
+    "--connectors",
+    type=click.Choice(["lists", "convolutions", "auto"]),
+    default="lists",
+    show_default=True,
+    help="On boards: lists of synapses; kernels where a layer allows them; or where they save.",
+)
+@click.option(
     "--reset",
     type=click.Choice(["subtract", "zero"]),
     default="subtract",

@@ -48,7 +48,8 @@ def execute(job: pipeline.Job, watch: pipeline.Watch) -> tuple[DryRun, Path]:
         settings = Settings(steps, job.threads)
         peaks = measure_peaks(network, some, settings, watch("largest inputs"))
         watch("map")
-        dry = dry_run(network, _plan(network, some, settings, peaks, job), job.board, steps)
+        plan = _plan(network, some, settings, peaks, job)
+        dry = dry_run(network, plan, job.board, steps, job.connectors)
         (folder / MARK).write_text(table(dry) + "\n")
         draw_placement(dry, folder / "placement.png")
     return dry, target

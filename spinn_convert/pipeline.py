@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from math import ceil, prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -58,6 +58,7 @@ class Job:
     record: tuple[str, ...] = ()
     script: Path | None = None
     board: Path | None = None
+    connectors: Literal["lists", "convolutions", "auto"] = "lists"
     steps: int | None = None
     images: int | None = None
     seed: int = 1
@@ -141,9 +142,8 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
         shown = asdict(job.method) | {"read_out": _read_out(job)}
         shown |= {key: getattr(job, key) for key in SHOWN_SETTINGS}
         if job.script:
-            presented = script.Shown(
-                values, dataset.labels[:count], ann.argmax(1), settings.steps, _read_out(job)
-            )
+            known, steps = dataset.labels[:count], settings.steps
+            presented = script.Shown(values, known, ann.argmax(1), steps, _read_out(job))
             if isinstance(recording, BoardRecording) and recording.plan is not None:
                 script.write_spinnaker(recording.plan, presented, job.script, job.overwrite)
             else:
@@ -271,7 +271,9 @@ def settings_of(network: Network, job: Job) -> Settings:
     steps = released + after
     if on_board(job):  # which resets images only after multiples of 16 steps
         steps = ceil((network.depth + STEPS_ON_BOARD) / 16) * 16
-    return Settings(job.steps or steps, job.threads, job.seed, board=job.board)
+    return Settings(
+        job.steps or steps, job.threads, job.seed, board=job.board, connectors=job.connectors
+    )
 
 
 def on_board(job: Job) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,8 @@ class Stimulus:
 class Settings:
     """How to simulate: time steps per image, CPU threads, populations whose spikes to keep.
 
-    board: sPyNNaker's configuration file of the machine, for the backend that needs one.
+    board: sPyNNaker's configuration file of the machine, for the backend that needs one;
+    connectors: "lists" of synapses there, or "convolutions", or "auto" for what takes less.
     """
 
     steps: int
@@ -43,6 +44,7 @@ class Settings:
     seed: int = 1
     record: tuple[str, ...] = ()
     board: Path | None = None
+    connectors: Literal["lists", "convolutions", "auto"] = "lists"
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,7 @@ def run(
     board: Path | None = None,
     plan: BoardPlan | None = None,
     allow_losses: bool = False,
-    connectors: Connectors = "lists",
+    connectors: Connectors | None = None,
 ) -> BoardRecording:
     """Simulate all images, one after another, on one mapping; progress counts time steps.
 
@@ -56,6 +56,7 @@ def run(
     lost something, when a readout leaves its range, or when sPyNNaker fails.
     """
     board = board or settings.board
+    connectors = connectors or settings.connectors
     problems = check(network, settings, board, plan, kernels=connectors != "lists")
     problems += input_problems(network, stimulus, settings, plan)
     if problems:
