@@ -14,19 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.backends.board_drive import LEAK_32, LOSS_32
-from spinn_convert.backends.kernel import _fire, _receive, _with_room
+from spinn_convert.backends.kernel import fire, receive_spikes, with_room
 from spinn_convert.backends.program import Int32, Int64
 
 LOW = 0xFFFF_FFFF
 Synapses = tuple[Int64, Int64, Int32, Int32, Int64]
 """Packed weights and listed, posts, runs, rows: see `program.Program`."""
-receive: Any = _receive
+receive: Any = receive_spikes
 """Compiled a second time, for 64-bit integers."""
 BOARD_FIELDS = ("theta", "shift", "self_weight")
 
 
 NO_RESET = np.zeros(0, np.int32)
-"""For the kernel's `_fire`: V is computed anew in every step, so its reset does not count."""
+"""For the kernel's `fire`: V is computed anew in every step, so its reset does not count."""
 
 
 @numba.njit(nogil=True, cache=True)
@@ -53,7 +53,7 @@ def _update(
 
 
 @numba.njit(nogil=True, cache=True)
-def _saturated(ring: Int64, limit: int) -> Any:
+def saturated_entries(ring: Int64, limit: int) -> Any:
     """Return how many entries of both receptors are above the limit."""
     count = 0
     for n in range(ring.size):
@@ -107,10 +107,10 @@ def simulate(
             peaks[p, 0], peaks[p, 1] = max(peaks[p, 0], most_exc), max(peaks[p, 1], most_inh)
             any_wrapped |= wrapped != 0
             if max(most_exc, most_inh) > limit:
-                saturated[p] += _saturated(ring, limit)
+                saturated[p] += saturated_entries(ring, limit)
             if spiking and t >= target[3]:
-                spikes = _with_room(spikes, count, size + 8)
-                count = _fire(v, current, NO_RESET, theta, fired, spikes, count)
+                spikes = with_room(spikes, count, size + 8)
+                count = fire(v, current, NO_RESET, theta, fired, spikes, count)
             elif t >= target[3]:
                 readout[t, column : column + size] = v + current
             begins[p, t + 1] = count

@@ -13,7 +13,7 @@ from spinn_convert.backends.board_plan import BoardPlan
 from spinn_convert.backends.board_session import ImageResult
 from spinn_convert.backends.cells import NEVER
 from spinn_convert.backends.program import Int32, Int64, Program, channels_last, compile_program
-from spinn_convert.backends.reference import _Result, _rows
+from spinn_convert.backends.reference import ImageOutcome, spike_rows
 from spinn_convert.errors import BackendError, Problem
 from spinn_convert.recording import Settings
 
@@ -129,12 +129,12 @@ def image_result(
     spikes: Int32,
     begins: Int64,
     readout: NDArray[np.float32],
-) -> _Result:
+) -> ImageOutcome:
     """Return what a kernel found about one image; `readout` in thresholds."""
     counts = begins[:, -1] - begins[:, 0]
     neurons = np.repeat(program.populations[:, 0], counts) + spikes
     rows = {
-        name: _rows(program, name, spikes, begins[program.names.index(name)])
+        name: spike_rows(program, name, spikes, begins[program.names.index(name)])
         for name in settings.record
     }
-    return _Result(counts, int(program.out_degree[neurons].sum()), readout, rows)
+    return ImageOutcome(counts, int(program.out_degree[neurons].sum()), readout, rows)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from spinn_convert.backends.program import Int64
-from spinn_convert.backends.reference import _readouts, _Result, _spikes
+from spinn_convert.backends.reference import ImageOutcome, readouts_in_units, sorted_spikes
 from spinn_convert.network import Network
 from spinn_convert.ops import Floats
 from spinn_convert.rate import CHUNK, input_currents
@@ -26,7 +26,7 @@ class ImageResult:
     channels last: sum of V - v_thresh over its spikes, raw, and their number.
     """
 
-    result: _Result
+    result: ImageOutcome
     peaks: Int64
     saturated: Int64
     clipped: Mapping[str, int]
@@ -69,7 +69,7 @@ def _in_order(
 
 
 def recorded(
-    network: Network, names: Sequence[str], settings: Settings, results: Sequence[_Result]
+    network: Network, names: Sequence[str], settings: Settings, results: Sequence[ImageOutcome]
 ) -> dict[str, Any]:
     """Return the fields of a Recording that hold results; `names` of all populations, in order."""
     counts = np.array([result.counts for result in results], np.int64)
@@ -77,6 +77,6 @@ def recorded(
         "settings": settings,
         "spike_counts": {p.name: counts[:, names.index(p.name)] for p in network.spiking},
         "synaptic_events": np.array([result.events for result in results], np.int64),
-        "readout": _readouts(network, list(results)),
-        "spikes": {name: _spikes(name, list(results)) for name in settings.record},
+        "readout": readouts_in_units(network, list(results)),
+        "spikes": {name: sorted_spikes(name, list(results)) for name in settings.record},
     }

@@ -7,9 +7,9 @@ from typing import Any
 import numba
 import numpy as np
 
-from spinn_convert.backends.board_kernel import LOW, Synapses, _saturated, receive
+from spinn_convert.backends.board_kernel import LOW, Synapses, receive, saturated_entries
 from spinn_convert.backends.delta_plan import DECAY, GAIN_BITS
-from spinn_convert.backends.kernel import _with_room
+from spinn_convert.backends.kernel import with_room
 from spinn_convert.backends.program import Int32, Int64
 
 
@@ -87,9 +87,9 @@ def simulate(
             peaks[p, 0], peaks[p, 1] = max(peaks[p, 0], most_exc), max(peaks[p, 1], most_inh)
             any_wrapped |= wrapped != 0
             if max(most_exc, most_inh) > limit:
-                saturated[p] += _saturated(ring, limit)
+                saturated[p] += saturated_entries(ring, limit)
             if spiking:
-                spikes = _with_room(spikes, count, size)
+                spikes = with_room(spikes, count, size)
                 count = _fire(v, theta, v_reset[span], subtract, overshoot[span], spikes, count)
             else:
                 readout[t, column : column + size] = v

@@ -60,7 +60,7 @@ def _list_spikes(
 
 
 @numba.njit(nogil=True, cache=True)
-def _fire(
+def fire(
     v: Int32,
     bias: Int32,
     v_reset: Int32,
@@ -98,7 +98,7 @@ def _fire(
 
 
 @numba.njit(nogil=True, cache=True)
-def _receive(
+def receive_spikes(
     v: Int32,
     step: int,
     target: Int64,
@@ -127,7 +127,7 @@ def _receive(
 
 
 @numba.njit(nogil=True, cache=True)
-def _with_room(spikes: Int32, count: int, more: int) -> Int32:
+def with_room(spikes: Int32, count: int, more: int) -> Int32:
     """Return `spikes`, grown if fewer than `more` places are left behind `count`."""
     if count + more <= spikes.size:
         return spikes
@@ -172,7 +172,7 @@ def simulate(
         fired = np.zeros((size + 7) // 8 * 8, np.uint8)
         begins[p, : target[3] + 1] = count
         for t in range(target[3], steps):
-            _receive(
+            receive_spikes(
                 v,
                 t,
                 target,
@@ -187,8 +187,8 @@ def simulate(
                 rows,
             )
             if spiking:
-                spikes = _with_room(spikes, count, size + 8)
-                count = _fire(v, current, after, one, fired, spikes, count)
+                spikes = with_room(spikes, count, size + 8)
+                count = fire(v, current, after, one, fired, spikes, count)
             else:
                 v += current
                 readout[t, column : column + size] = v

@@ -60,8 +60,8 @@ def run(
         settings,
         {program.names[p]: totals[:, p] for p in spiking},
         np.array([result.events for result in results], np.int64),
-        _readouts(network, results),
-        {name: _spikes(name, results) for name in settings.record},
+        readouts_in_units(network, results),
+        {name: sorted_spikes(name, results) for name in settings.record},
         {"build": built - started, "simulate": time.perf_counter() - built},
     )
 
@@ -73,7 +73,7 @@ def _cuda() -> torch.device | None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Result:
+class ImageOutcome:
     """What one image left behind, neurons in (C, H, W) order.
 
     counts: spikes per population (P,). readout: thresholds (T, N). spikes: (step, neuron) rows.
@@ -87,7 +87,7 @@ class _Result:
 
 def _simulate(
     network: Network, program: Program, bias: NDArray[np.int32], settings: Settings
-) -> _Result:
+) -> ImageOutcome:
     """Simulate one image, given the current into every neuron."""
     from spinn_convert.backends.kernel import simulate
 
@@ -116,10 +116,10 @@ def _simulate(
     ordered = np.empty(readout.shape, np.float32)
     ordered[:, order + shifts] = readout.astype(np.float32) / program.one
     rows = {
-        name: _rows(program, name, spikes, begins[program.names.index(name)])
+        name: spike_rows(program, name, spikes, begins[program.names.index(name)])
         for name in settings.record
     }
-    return _Result(begins[:, -1] - begins[:, 0], int(events.sum()), ordered, rows)
+    return ImageOutcome(begins[:, -1] - begins[:, 0], int(events.sum()), ordered, rows)
 
 
 def _begins(sizes: list[int]) -> NDArray[np.int64]:
@@ -127,9 +127,10 @@ def _begins(sizes: list[int]) -> NDArray[np.int64]:
     return np.cumsum([0, *sizes[:-1]])
 
 
-def _rows(
+def spike_rows(
     program: Program, name: str, spikes: NDArray[np.int32], begins: NDArray[np.int64]
 ) -> NDArray[np.int32]:
+    """Return rows (step, neuron) of one population, neurons in (C, H, W) order."""
     order = channels_last(program.shapes[program.names.index(name)]).astype(np.int32)
     step = np.repeat(np.arange(len(begins) - 1, dtype=np.int32), np.diff(begins))
     return np.stack([step, order[spikes[begins[0] : begins[-1]]]], axis=1)
@@ -137,11 +138,11 @@ def _rows(
 
 def _on_cores(
     network: Network, program: Program, stimulus: Stimulus, settings: Settings
-) -> Iterator[_Result]:
+) -> Iterator[ImageOutcome]:
     """Yield results in the order of the images, computing `threads` of them at a time."""
     offsets = dict(zip(program.names, program.populations[:, 0]))
     pool = ThreadPoolExecutor(settings.threads)
-    running: list[Future[_Result]] = []
+    running: list[Future[ImageOutcome]] = []
     try:
         for start in range(0, len(stimulus.values), CHUNK):
             currents = input_currents(network, stimulus.values[start : start + CHUNK])
@@ -163,7 +164,7 @@ def _on_device(
     stimulus: Stimulus,
     settings: Settings,
     device: torch.device,
-) -> Iterator[_Result]:
+) -> Iterator[ImageOutcome]:
     """Yield results in the order of the images, computed as dense tensors on a torch device."""
     from spinn_convert.backends.dense import simulate
 
@@ -182,7 +183,7 @@ def _on_device(
                 dense.potentials[p.name][:, image].flatten(1).cpu().numpy()
                 for p in network.readouts
             ]
-            yield _Result(
+            yield ImageOutcome(
                 np.array(counts, np.int64),
                 sum(int(total @ degrees[name].ravel()) for name, total in sums.items()),
                 np.concatenate(potentials, axis=1),
@@ -190,7 +191,9 @@ def _on_device(
             )
 
 
-def _readouts(network: Network, results: list[_Result]) -> dict[str, NDArray[np.float32]]:
+def readouts_in_units(
+    network: Network, results: list[ImageOutcome]
+) -> dict[str, NDArray[np.float32]]:
     """Return potentials (B, T, *shape) in the units of the outputs."""
     potentials = np.stack([result.readout for result in results])
     readouts = {}
@@ -201,7 +204,7 @@ def _readouts(network: Network, results: list[_Result]) -> dict[str, NDArray[np.
     return readouts
 
 
-def _spikes(name: str, results: list[_Result]) -> NDArray[np.int32]:
+def sorted_spikes(name: str, results: list[ImageOutcome]) -> NDArray[np.int32]:
     """Return rows (image, step, neuron), sorted."""
     found = np.concatenate(
         [np.insert(r.spikes[name], 0, image, axis=1) for image, r in enumerate(results)]

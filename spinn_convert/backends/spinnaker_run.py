@@ -16,7 +16,7 @@ from spinn_convert.backends import spinnaker_losses
 from spinn_convert.backends.board_drive import Drive
 from spinn_convert.backends.board_session import recorded
 from spinn_convert.backends.cells import AnyPlan
-from spinn_convert.backends.reference import _Result
+from spinn_convert.backends.reference import ImageOutcome
 from spinn_convert.backends.spinnaker_build import with_self_projections
 from spinn_convert.backends.spinnaker_convolution import Connectors
 from spinn_convert.backends.spinnaker_machine import Machine, read_machine
@@ -32,7 +32,7 @@ from spinn_convert.recording import Progress, Settings, Stimulus
 class Image:
     """One image: what it left behind, and how many drives were clipped by population."""
 
-    result: _Result
+    result: ImageOutcome
     losses: spinnaker_losses.Losses
     clipped: Mapping[str, int]
 
@@ -122,7 +122,7 @@ def _result(
     settings: Settings,
     found: Presented,
     degrees: Mapping[str, NDArray[np.int64]],
-) -> _Result:
+) -> ImageOutcome:
     """Return the steps of the network; the board ran a few more.
 
     A readout's potential after step t was recorded for step t + 1, in mV.
@@ -141,7 +141,7 @@ def _result(
         for p in plan.populations
         if p.kind == "readout"
     ]
-    return _Result(
+    return ImageOutcome(
         np.array([len(kept.get(p.name, ())) for p in plan.populations], np.int64),
         events,
         np.concatenate(readouts, axis=1),
