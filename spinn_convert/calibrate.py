@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import floor
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,41 +14,19 @@ from spinn_convert import host
 from spinn_convert.convert import Method
 from spinn_convert.errors import ConversionError, Problem
 from spinn_convert.fold import Layer
+from spinn_convert.histogram import Statistics, passes
 from spinn_convert.load import Model
 from spinn_convert.ops import Floats
 from spinn_convert.recording import Progress, silent
 
 
-class _Largest:
-    """The largest values per channel of a stream: all that a percentile near 100 needs.
+@dataclass(frozen=True)
+class _Rows:
+    """Activations that share lambdas: `number` rows of a tensor, negated if the sign is -1."""
 
-    Exact for any batch size and order, in memory of (1 - percentile) * values seen.
-    """
-
-    def __init__(self, channels: int, count: int, percentile: float) -> None:
-        position = (count - 1) * percentile / 100
-        self._below, self._fraction = floor(position), position - floor(position)
-        self.channels = channels
-        self._kept = count - self._below
-        self._largest = np.empty((channels, 0), np.float32)
-
-    def add(self, values: Floats) -> None:
-        """Add values (channels, n)."""
-        merged = np.concatenate([self._largest, values], axis=1)
-        surplus = merged.shape[1] - self._kept
-        if surplus > 0:
-            merged = np.partition(merged, surplus, axis=1)[:, surplus:]
-        self._largest = merged
-
-    def percentile(self) -> Floats:
-        """Return the percentile per channel, linearly interpolated between two values."""
-        ordered = np.sort(self._largest, axis=1)
-        low, high = ordered[:, 0], ordered[:, min(1, self._kept - 1)]
-        return np.asarray(low + self._fraction * (high - low), np.float32)
-
-    def maximum(self) -> Floats:
-        """Return the maximum per channel."""
-        return np.asarray(self._largest.max(axis=1), np.float32)
+    tensor: str
+    sign: int
+    number: int
 
 
 def calibrate(
@@ -60,36 +40,91 @@ def calibrate(
     """Return lambda of every spiking layer, (C,) or (1,), over the images (B, *image shape).
 
     lambda is the percentile over images and space, or the maximum where the percentile is zero (a
-    channel active in fewer positions than the percentile leaves out). Difference neurons of a max
-    pooling get the lambda of what is pooled; if that is signed, those of both signs add up. Raises
-    ConversionError for channels that are never active, unless method.dead_channels is "layer".
+    channel active in fewer positions than the percentile leaves out). With method.thresholds
+    "mmse", it is what rounds the activations best to method.levels steps instead. Difference
+    neurons of a max pooling get the lambda of what is pooled; if that is signed, those of both
+    signs add up. Raises ConversionError for channels that are never active, unless
+    method.dead_channels is "layer", and for activations that are not finite.
+    """
+    return calibrate_all(model, layers, images, [method], threads, progress)[0]
+
+
+def calibrate_all(
+    model: Model,
+    layers: Sequence[Layer],
+    images: Floats,
+    methods: Sequence[Method],
+    threads: int,
+    progress: Progress = silent,
+) -> list[dict[str, Floats]]:
+    """Return what `calibrate` does for each method, from the same passes over the images.
+
+    Exact, whatever the order of the images and the size of the batches; memory grows with channels
+    and percentiles, not with images. Raises ConversionError where any of the methods does.
     """
     spiking = [layer for layer in layers if layer.kind == "spiking"]
-    by_channel = method.normalisation == "channel"
-    largest = {}
-    for layer in spiking:
-        channels = layer.shape[0] if by_channel else 1
-        for sign in _signs(layer):
-            largest[layer.measured, sign] = channels
     names = list(dict.fromkeys(layer.measured for layer in spiking))
-    seen: dict[tuple[str, int], _Largest] = {}
-    for batch in host.tensors(model, images, names, threads, progress):
-        found = dict(zip(names, batch))
-        for (name, sign), channels in largest.items():
-            tensor = np.moveaxis(found[name], 1, 0) if by_channel else found[name]
-            values = np.maximum(sign * tensor.reshape(channels, -1), 0)
-            if (name, sign) not in seen:
-                count = values.shape[1] * len(images) // len(found[name])
-                seen[name, sign] = _Largest(channels, count, method.percentile)
-            seen[name, sign].add(values)
+    wanted: dict[_Rows, list[Method]] = {}
+    for method in methods:
+        for layer in spiking:
+            for rows in _rows(layer, method):
+                wanted.setdefault(rows, []).append(method)
+    seen: dict[_Rows, Statistics] = {}
+    total = max((passes(*_statistics([method])) for method in methods), default=0)
+    for number in range(total):
+        share = partial(_share, progress, number, total)
+        for batch in host.tensors(model, images, names, threads, share):
+            found = dict(zip(names, batch))
+            for rows, by in wanted.items():
+                values = _values(found[rows.tensor], rows)
+                if rows not in seen:
+                    count = values[0, 0].size * len(images)
+                    seen[rows] = Statistics(rows.number, count, *_statistics(by))
+                seen[rows].add(values)
+        for statistics in seen.values():
+            statistics.close()
+    return [_scales(spiking, seen, method, len(images)) for method in methods]
+
+
+def _rows(layer: Layer, method: Method) -> list[_Rows]:
+    """Return what the lambdas of a layer come from; if signed, values of both signs."""
+    number = layer.shape[0] if method.normalisation == "channel" else 1
+    return [_Rows(layer.measured, sign, number) for sign in ((1, -1) if layer.signed else (1,))]
+
+
+def _statistics(methods: Sequence[Method]) -> tuple[list[float], bool]:
+    """Return the percentiles that the methods need, and whether any needs a histogram."""
+    percentiles = {m.percentile for m in methods if m.thresholds == "percentile"}
+    return sorted(percentiles), any(m.thresholds == "mmse" for m in methods)
+
+
+def _share(progress: Progress, number: int, passes: int, done: int, images: int) -> None:
+    """Report the progress of one of several passes over the images as a share of all."""
+    progress(number * images + done, passes * images)
+
+
+def _values(tensor: NDArray[Any], rows: _Rows) -> Floats:
+    """Return activations (B, C, *space) as (B, rows, n)."""
+    if not np.isfinite((tensor.min(), tensor.max())).all():
+        what = "is not finite on some calibration images"
+        fix = "check the weights, and that the images are normalised as in training"
+        raise ConversionError([Problem(f"calibration, tensor {rows.tensor}", what, fix)])
+    values = np.ascontiguousarray(tensor, np.float32).reshape(len(tensor), rows.number, -1)
+    return values if rows.sign > 0 else -values
+
+
+def _scales(
+    spiking: Sequence[Layer], seen: Mapping[_Rows, Statistics], method: Method, images: int
+) -> dict[str, Floats]:
+    """Return lambda of every layer by one of the methods."""
     scales, problems = {}, []
     for layer in spiking:
-        scale = np.sum([_lambda(seen[layer.measured, sign]) for sign in _signs(layer)], axis=0)
+        scale = np.sum([_lambda(seen[rows], method) for rows in _rows(layer, method)], axis=0)
         dead = np.flatnonzero(scale <= 0)
         named_already = layer.difference and not layer.signed
         refused = len(dead) == len(scale) or (len(dead) and method.dead_channels == "refuse")
         if refused and not named_already:
-            problems.append(_dead(layer.name, dead, len(scale), len(images)))
+            problems.append(_dead(layer.name, dead, len(scale), images))
         scale = np.where(scale > 0, scale, scale.max(initial=0)).clip(max=layer.ceiling)
         scales[layer.name] = np.asarray(scale, np.float32)
     if problems:
@@ -97,13 +132,11 @@ def calibrate(
     return scales
 
 
-def _signs(layer: Layer) -> tuple[int, ...]:
-    return (1, -1) if layer.signed else (1,)
-
-
-def _lambda(largest: _Largest) -> Floats:
-    percentile = largest.percentile()
-    return np.where(percentile > 0, percentile, largest.maximum())
+def _lambda(statistics: Statistics, method: Method) -> Floats:
+    if method.thresholds == "mmse":
+        return statistics.threshold(method.levels)
+    percentile = statistics.percentile(method.percentile)
+    return np.where(percentile > 0, percentile, statistics.maximum())
 
 
 def _dead(name: str, dead: NDArray[np.integer], channels: int, images: int) -> Problem:

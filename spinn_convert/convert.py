@@ -28,7 +28,8 @@ LARGEST_BIAS = 2.0**10
 class Method:
     """The options of the conversion; the defaults are the paper's extended conversion.
 
-    percentile: of the activations, becomes lambda. normalisation: "channel" or "layer".
+    thresholds: lambda is the "percentile" of the activations or, if "mmse", what rounds them best
+    to `levels` steps, as many as the network will run. normalisation: "channel" or "layer".
     v_init: initial membrane potential in thresholds. clamp_delay: d in N(l) = d * l.
     dead_channels: "refuse" channels that calibration never saw active, or scale them as "layer".
     """
@@ -38,6 +39,8 @@ class Method:
     v_init: float = 0.5
     clamp_delay: int = 1
     dead_channels: str = "refuse"
+    thresholds: str = "percentile"
+    levels: int = 16
 
 
 BASIC = Method(percentile=99.9, normalisation="layer", v_init=0.0, clamp_delay=0)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from spinn_convert import decode, host, output, pipeline, report
 from spinn_convert.backends import reference
-from spinn_convert.convert import Method
+from spinn_convert.calibrate import calibrate_all
+from spinn_convert.convert import Method, convert
 from spinn_convert.data import load_dataset, normalised
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.fold import Layer
@@ -114,11 +115,12 @@ def tune(
     judged, known = images[:MOST_IMAGES], labels[:MOST_IMAGES]
     wanted = ann[:MOST_IMAGES].argmax(1)
     values = host.core_input(model, judged, job.threads)
+    methods = [replace(job.method, percentile=p, normalisation=how) for p, how in SCALINGS]
+    scales = calibrate_all(model, layers, images, methods, job.threads, watch("calibrate"))
     scalings = []
     progress = watch("percentiles")
     for number, (percentile, normalisation) in enumerate(SCALINGS):
-        method = replace(job.method, percentile=percentile, normalisation=normalisation)
-        network = pipeline.calibrated(model, layers, images, method, job.threads)
+        network = convert(layers, scales[number], methods[number], {})
         logits = decode.decoder(model, network, job.threads)
         silent = pipeline.unwatched("")
         relu1 = decode.relu1_logits(network, values, judged, logits, job.threads, silent)
@@ -130,9 +132,10 @@ def tune(
     good = [scaling for scaling in scalings if scaling.agreement >= most - TOLERANCE]
     best = min(good, key=lambda s: (s.normalisation == "layer", s.percentile))
     method = replace(job.method, percentile=best.percentile, normalisation=best.normalisation)
+    taken = scales[SCALINGS.index((best.percentile, best.normalisation))]
     some = images[:count], values[:count], ann[:count], labels[:count]
     dynamics = tuple(
-        _simulated(model, layers, images, some, replace(method, clamp_delay=d), how, job, watch)
+        _simulated(model, layers, taken, some, replace(method, clamp_delay=d), how, job, watch)
         for d, how in DYNAMICS
     )
     chosen, steps = _fewest(dynamics)
@@ -152,7 +155,7 @@ def tune(
 def _simulated(
     model: Model,
     layers: tuple[Layer, ...],
-    calibration: Floats,
+    scales: Mapping[str, Floats],
     some: tuple[Floats, Floats, Floats, NDArray[np.int64]],
     method: Method,
     read_out: str,
@@ -161,7 +164,7 @@ def _simulated(
 ) -> Dynamics:
     """Simulate some images: (images, core inputs, ANN logits, labels)."""
     images, values, ann, labels = some
-    network = pipeline.calibrated(model, layers, calibration, method, job.threads)
+    network = convert(layers, scales, method, {})
     steps = max(p.release for p in network.readouts) + STEPS_BEHIND_RELEASE
     phase = f"d = {method.clamp_delay}, {read_out}"
     settings = Settings(job.steps or steps, job.threads, job.seed)
