@@ -71,12 +71,12 @@ def snn_logits(
 ) -> Floats:
     """Return the file's output (B, T, classes) as the spikes give it after every step."""
     steps = recording.settings.steps
-    start = readout.starts(read_out, network.depth, steps)
     logits: list[Floats] = []
     for image in range(len(images)):
         found = {}
         for output in network.readouts:
             flat = recording.readout[output.name][image].reshape(steps, -1)
+            start = readout.starts(read_out, output.release, steps)
             active = readout.activations(flat, start, output.release)
             found[output.name] = active.reshape(steps, *output.shape)
         repeated = np.broadcast_to(images[image], (steps, *images[image].shape))

@@ -19,17 +19,17 @@ def score_recording(
     """Return accuracy and agreement over time steps of the output potentials in a Neo file.
 
     labels: .npz with the array `labels`, or .npy; the first of them belong to the images of the
-    recording. network: network.npz, to make sure that the recording is its own, and for its depth.
+    recording. network: network.npz, to make sure that the recording is its own, and for the release
+    of its output.
     Raises DataError when they do not fit each other.
     """
     block = neo_recording.read(path)
     potentials, release = neo_recording.potentials(path, block, signal)
     images, steps, classes = potentials.shape
     truth = _fitting(labels, load_labels(labels), path, images, classes)
-    depth = int(block.annotations.get("depth", 0))
     if network is not None:
-        depth = _depth(network, path, block, classes)
-    starts = readout.starts(read_out, depth, steps)
+        release = _release(network, path, block, classes)
+    starts = readout.starts(read_out, release, steps)
     found = readout.activations(potentials, starts, release).argmax(2)
     ann = neo_recording.ann_predictions(block)
     if ann is not None and len(ann) != images:
@@ -71,8 +71,8 @@ def _fitting(
     return used
 
 
-def _depth(network: Path, path: Path, block: Any, classes: int) -> int:
-    """Return the network's depth; raises DataError if the recording is not of this network."""
+def _release(network: Path, path: Path, block: Any, classes: int) -> int:
+    """Return the output's release; raises DataError if the recording is not of this network."""
     loaded = store.load(network)
     ours, theirs = loaded.made_from.get("sha256", ""), block.annotations.get("sha256")
     outputs = [p.size for p in loaded.readouts]
@@ -82,4 +82,4 @@ def _depth(network: Path, path: Path, block: Any, classes: int) -> int:
     if classes not in outputs:
         what = f"has {classes} outputs, the readouts of {network} have {outputs}"
         raise DataError([Problem(str(path), what, "name the output's signal with --readout")])
-    return loaded.depth
+    return loaded.readouts[outputs.index(classes)].release

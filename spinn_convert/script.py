@@ -88,7 +88,7 @@ def _header(network: Network, shown: Shown, steps: int) -> dict[str, Any]:
         what = f"has {len(network.readouts)} outputs"
         fix = "scripts are written for classifiers with one vector of logits"
         raise ConversionError([Problem("--script", what, fix)])
-    since = int(readout.starts(shown.read_out, network.depth, steps)[-1])
+    since = int(readout.starts(shown.read_out, network.readouts[0].release, steps)[-1])
     return {"made_from": dict(network.made_from), "steps": steps, "since": since}
 
 
