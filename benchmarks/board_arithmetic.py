@@ -16,12 +16,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert import pipeline, readout
+from spinn_convert import conversion, readout
 from spinn_convert.backends import board_arithmetic, delta_arithmetic, reference
 from spinn_convert.backends.board_arithmetic import BoardRecording
 from spinn_convert.backends.board_plan import BoardPlan, Peak, make_plan, without_clamp
 from spinn_convert.backends.board_precision import precision
 from spinn_convert.backends.delta_plan import make_delta_plan
+from spinn_convert.convert import PAPER
 from spinn_convert.data import load_dataset, normalised
 from spinn_convert.host import tensors as run_ann
 from spinn_convert.network import Network
@@ -111,10 +112,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     settings = Settings(arguments.steps, arguments.threads)
-    model, layers = pipeline.read(MODEL, None, "spiking")
+    model, layers = conversion.read(MODEL, None, "spiking")
     data = load_dataset(MODEL.with_suffix(".npz"), model.image_shape, layers[-1].shape[0])
     calibration = normalised(data.calibration)
-    network = pipeline.calibrated(model, layers, calibration, pipeline.Method(), settings.threads)
+    network = conversion.calibrated(model, layers, calibration, PAPER, settings.threads)
     values = normalised(data.images, 0, arguments.images)
     labels = data.labels[: arguments.images]
     logits = [out for (out,) in run_ann(model, values, ["logits"], settings.threads)]

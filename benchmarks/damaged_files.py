@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from damage import damaged
 from rich.console import Console
 
-from spinn_convert import cli_tables, pipeline
+from spinn_convert import cli_tables, conversion
 from spinn_convert.errors import SpinnConvertError
 
 HARD_LIMIT = 12 * 2**30
@@ -48,7 +48,7 @@ class Outcome:
 def inspected(path: Path) -> tuple[str, str]:
     """Return kind and text of an outcome, as the command line would have it."""
     try:
-        network, real = pipeline.inspect(path, None)
+        network, real = conversion.inspect(path, None)
         Console(file=io.StringIO()).print(cli_tables.population_table(network, real))
     except SpinnConvertError as error:
         return "refused", str(error)

@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from spinn_convert import pipeline
+from spinn_convert import conversion
 from spinn_convert.backends.nest import _import
 from spinn_convert.backends.pynn import TIME_STEP_MS
+from spinn_convert.convert import PAPER
 from spinn_convert.linear import synapses
 from spinn_convert.network import Network, Projection, synapse_counts
 
@@ -99,8 +100,8 @@ def peak_bytes() -> int:
 def main() -> None:
     """Measure and print the three ratios."""
     memory = peak_bytes()
-    model, layers = pipeline.read(MODEL, None, "spiking")
-    network = pipeline.draft(model, layers, pipeline.Method())
+    model, layers = conversion.read(MODEL, None, "spiking")
+    network = conversion.draft(model, layers, PAPER)
     connected = sum(synapse_counts(network).values())
     objects, everything = _import(), list(network.synaptic())
     one = next(p for p in everything if p.target == SMALL)

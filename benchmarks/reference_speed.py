@@ -14,8 +14,9 @@ import os
 import subprocess
 from pathlib import Path
 
-from spinn_convert import pipeline
+from spinn_convert import conversion
 from spinn_convert.backends import reference
+from spinn_convert.convert import PAPER
 from spinn_convert.data import load_dataset, normalised
 from spinn_convert.recording import Settings, Stimulus
 
@@ -25,10 +26,10 @@ MODEL = ROOT / "examples" / "resnet18.onnx"
 
 def own_speed(batch: int, steps: int, threads: int) -> float:
     """Return image-steps per second of the reference simulator, the best of three."""
-    model, layers = pipeline.read(MODEL, None, "spiking")
+    model, layers = conversion.read(MODEL, None, "spiking")
     data = load_dataset(MODEL.with_suffix(".npz"), model.image_shape, 10)
     calibration = normalised(data.calibration)
-    network = pipeline.calibrated(model, layers, calibration, pipeline.Method(), threads)
+    network = conversion.calibrated(model, layers, calibration, PAPER, threads)
     stimulus = Stimulus(normalised(data.images, 0, batch))
     reference.run(network, Stimulus(stimulus.values[:1]), Settings(1))  # numba compiles
     times = [

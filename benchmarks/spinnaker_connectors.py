@@ -12,12 +12,13 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from spinn_convert import pipeline
+from spinn_convert import conversion
 from spinn_convert.backends import board_arithmetic
 from spinn_convert.backends.board_plan import BoardPlan, make_plan
 from spinn_convert.backends.spinnaker_convolution import Connectors
 from spinn_convert.backends.spinnaker_costs import DryRun, slowdown, table
 from spinn_convert.backends.spinnaker_dry_run import dry_run
+from spinn_convert.convert import PAPER
 from spinn_convert.data import load_dataset, normalised
 from spinn_convert.recording import Settings
 
@@ -29,10 +30,10 @@ PEAK_IMAGES, STEPS, THREADS = 16, 63, 2
 
 def planned() -> BoardPlan:
     """Return the example's plan."""
-    model, layers = pipeline.read(MODEL, None, "spiking")
+    model, layers = conversion.read(MODEL, None, "spiking")
     data = load_dataset(MODEL.with_suffix(".npz"), model.image_shape, layers[-1].shape[0])
     calibration = normalised(data.calibration)
-    network = pipeline.calibrated(model, layers, calibration, pipeline.Method(), THREADS)
+    network = conversion.calibrated(model, layers, calibration, PAPER, THREADS)
     settings = Settings(STEPS, THREADS)
     peaks = board_arithmetic.measure_peaks(network, calibration[:PEAK_IMAGES], settings)
     return make_plan(network, peaks)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spinn_convert import pipeline
+from spinn_convert import conversion
 from spinn_convert.backends import board_arithmetic
 from spinn_convert.backends.board_plan import make_plan
 from spinn_convert.backends.spinnaker_costs import table
 from spinn_convert.backends.spinnaker_drawing import draw_placement
 from spinn_convert.backends.spinnaker_dry_run import dry_run
+from spinn_convert.convert import PAPER
 from spinn_convert.data import load_dataset, normalised
 from spinn_convert.recording import Settings
 
@@ -31,10 +32,10 @@ def main() -> None:
     parser.add_argument("--board", type=Path, default=ROOT / "boards" / "virtual.cfg")
     parser.add_argument("--picture", type=Path, default=Path("spinnaker_placement.png"))
     arguments = parser.parse_args()
-    model, layers = pipeline.read(MODEL, None, "spiking")
+    model, layers = conversion.read(MODEL, None, "spiking")
     data = load_dataset(MODEL.with_suffix(".npz"), model.image_shape, layers[-1].shape[0])
     calibration = normalised(data.calibration)
-    network = pipeline.calibrated(model, layers, calibration, pipeline.Method(), THREADS)
+    network = conversion.calibrated(model, layers, calibration, PAPER, THREADS)
     settings = Settings(STEPS, THREADS)
     peaks = board_arithmetic.measure_peaks(network, calibration[:PEAK_IMAGES], settings)
     dry = dry_run(network, make_plan(network, peaks), arguments.board, STEPS)

@@ -17,6 +17,7 @@ import argparse
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -27,11 +28,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from spinn_convert import pipeline
+from spinn_convert import conversion
 from spinn_convert.backends import board_arithmetic, delta_arithmetic, spinnaker, spinnaker_delta
 from spinn_convert.backends.spinnaker_build import NEURONS_PER_CORE, ticks
 from spinn_convert.backends.spinnaker_convolution import Connectors, chosen
-from spinn_convert.convert import Method
+from spinn_convert.convert import PAPER
 from spinn_convert.data import load_dataset, normalised
 from spinn_convert.network import Network, neurons, synapse_counts
 from spinn_convert.ops import Floats
@@ -104,10 +105,10 @@ def converted() -> tuple[Network, Floats]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "residual.onnx"
         residual_model(np.random.default_rng(0), path)
-        model, layers = pipeline.read(path, None, "spiking")
+        model, layers = conversion.read(path, None, "spiking")
         calibration = halved(normalised(data.calibration)[:CALIBRATION])
-        method = Method(dead_channels="layer")
-        network = pipeline.calibrated(model, layers, calibration, method, THREADS)
+        method = replace(PAPER, dead_channels="layer")
+        network = conversion.calibrated(model, layers, calibration, method, THREADS)
     return network, halved(normalised(data.images, 0, IMAGES))
 
 

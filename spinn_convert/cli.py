@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ for command in (inspect, score, tune):
 @click.option(
     "--percentile",
     type=click.FloatRange(50, 100),
-    help="Of the activations, becomes the scale [default: 99.99].",
+    help="Of the activations, becomes the scale [default: 99.9].",
 )
 @click.option(
     "--normalisation",
@@ -77,12 +77,44 @@ for command in (inspect, score, tune):
     help="Scales per channel or layer [default: channel].",
 )
 @click.option(
+    "--thresholds",
+    type=click.Choice(["percentile", "mmse"]),
+    help="Scales: the percentile, or what rounds the activations best [default: percentile].",
+)
+@click.option("--levels", type=click.IntRange(1), help="Steps that mmse rounds for [default: 16].")
+@click.option(
     "--v-init",
     type=click.FloatRange(0, 1, max_open=True),
     help="Initial membrane potential, in thresholds [default: 0.5].",
 )
 @click.option(
-    "--clamp-delay", type=click.IntRange(0, 100), help="d of the clamp N(l) = d * l [default: 1]."
+    "--clamp-delay", type=click.IntRange(0, 100), help="d of the clamp N(l) = d * l [default: 0]."
+)
+@click.option(
+    "--copies",
+    type=click.IntRange(1, 16),
+    help="Neurons per activation of the first layer, firing in turn [default: 2].",
+)
+@click.option(
+    "--potentials",
+    type=click.Choice(["fixed", "channel", "neuron"]),
+    help="Initial potentials: --v-init, or corrected on calibration images per channel or neuron"
+    " [default: channel].",
+)
+@click.option(
+    "--correct-bias/--keep-bias",
+    default=None,
+    help="Correct the biases on calibration images, too [default: keep].",
+)
+@click.option(
+    "--horizon",
+    type=click.IntRange(1),
+    help="Steps after the output's release at which the corrections hold [default: 16].",
+)
+@click.option(
+    "--paper",
+    is_flag=True,
+    help="The paper's extended conversion: 99.99th percentile per channel, V = 1/2, clamp delay 1.",
 )
 @click.option(
     "--basic",
@@ -161,6 +193,7 @@ for command in (inspect, score, tune):
 @click.option("--overwrite", is_flag=True, help="Replace the folder if spinn-convert wrote it.")
 def convert(
     model: Path,
+    paper: bool,
     basic: bool,
     threads: int | None,
     dry_run: bool,
@@ -169,16 +202,17 @@ def convert(
 ) -> None:
     """Convert MODEL.onnx, simulate its test images, report accuracy and cost."""
     from spinn_convert import pipeline
-    from spinn_convert.convert import BASIC, Method
+    from spinn_convert.convert import BASIC, PAPER, Method
     from spinn_convert.tune import read_settings
 
+    if paper and basic:
+        raise click.UsageError("--paper and --basic are two conversions: choose one")
     if settings is not None:
         for name, value in read_settings(settings).items():
             options[name] = value if options[name] is None else options[name]
-    names = ("percentile", "normalisation", "v_init", "clamp_delay", "dead_channels")
-    given = {name: options.pop(name) for name in names}
+    given = {field.name: options.pop(field.name) for field in fields(Method)}
     method = replace(
-        BASIC if basic else Method(),
+        BASIC if basic else PAPER if paper else Method(),
         **{n: value for n, value in given.items() if value is not None},
     )
     job = pipeline.Job(model, method=method, threads=threads or available_cores(), **options)
@@ -214,7 +248,8 @@ def without_clamp(job: Any, clamp_delay: int | None) -> Any:
         what = "SpiNNaker's reset by subtraction cannot hold input back"
         fix = "leave the option out, or use --reset zero"
         raise BackendError([Problem(f"--clamp-delay {clamp_delay}", what, fix)])
-    click.echo("clamp delay 0: SpiNNaker's reset by subtraction holds no input back", err=True)
+    if job.method.clamp_delay:
+        click.echo("clamp delay 0: SpiNNaker's reset by subtraction holds no input back", err=True)
     return replace(job, method=replace(job.method, clamp_delay=0))
 
 

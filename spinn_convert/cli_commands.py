@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from spinn_convert import conversion
 from spinn_convert.cli_console import available_cores, output_console
 from spinn_convert.cli_progress import watching
 from spinn_convert.cli_tables import population_table, score_table, tuned_tables
@@ -22,9 +23,7 @@ from spinn_convert.cli_tables import population_table, score_table, tuned_tables
 )
 def inspect(model: Path, data: Path | None) -> None:
     """Print the populations of MODEL (ONNX, or a converted network.npz); builds nothing."""
-    from spinn_convert import pipeline
-
-    network, real = pipeline.inspect(model, data)
+    network, real = conversion.inspect(model, data)
     for where in ("before", "after"):
         click.echo(f"on the host {where} the spikes: {network.made_from.get(where) or 'nothing'}")
     output_console().print(population_table(network, real))

@@ -9,7 +9,7 @@ that normalises both paths of a block.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,24 +26,33 @@ LARGEST_BIAS = 2.0**10
 
 @dataclass(frozen=True)
 class Method:
-    """The options of the conversion; the defaults are the paper's extended conversion.
+    """The options of the conversion; PAPER and BASIC are the paper's own.
 
     thresholds: lambda is the "percentile" of the activations or, if "mmse", what rounds them best
     to `levels` steps, as many as the network will run. normalisation: "channel" or "layer".
     v_init: initial membrane potential in thresholds. clamp_delay: d in N(l) = d * l.
     dead_channels: "refuse" channels that calibration never saw active, or scale them as "layer".
+    copies: neurons per activation of the populations that see only the analog input, in turn.
+    potentials: "fixed" at v_init, or corrected per "channel" or "neuron"; correct_bias: biases,
+    too; horizon: steps after the output's release at which these are right on average.
     """
 
-    percentile: float = 99.99
+    percentile: float = 99.9
     normalisation: str = "channel"
     v_init: float = 0.5
-    clamp_delay: int = 1
+    clamp_delay: int = 0
     dead_channels: str = "refuse"
     thresholds: str = "percentile"
     levels: int = 16
+    copies: int = 2
+    potentials: str = "channel"
+    correct_bias: bool = False
+    horizon: int = 16
 
 
-BASIC = Method(percentile=99.9, normalisation="layer", v_init=0.0, clamp_delay=0)
+PAPER = Method(percentile=99.99, clamp_delay=1, copies=1, potentials="fixed")
+"""The extended conversion of the paper."""
+BASIC = replace(PAPER, percentile=99.9, normalisation="layer", v_init=0.0, clamp_delay=0)
 
 
 def convert(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from spinn_convert import host, output, pipeline, store
+from spinn_convert import conversion, host, output, pipeline, store
 from spinn_convert.backends.board_arithmetic import measure_peaks
 from spinn_convert.backends.board_plan import Peak, make_plan
 from spinn_convert.backends.cells import AnyPlan
@@ -35,11 +35,11 @@ def execute(job: pipeline.Job, watch: pipeline.Watch) -> tuple[DryRun, Path]:
         raise BackendError(problems)
     target = job.out or Path(f"{job.model.stem}.dry_run")
     with output.new_folder(target, job.overwrite, MARK) as folder:
-        model, layers = pipeline.read(job.model, job.data, job.max_pool)
-        found = pipeline.data_path(job.model, job.data)
+        model, layers = conversion.read(job.model, job.data, job.max_pool)
+        found = conversion.data_path(job.model, job.data)
         dataset = load_dataset(found, model.image_shape, None)
         images = normalised(dataset.calibration)
-        network = pipeline.calibrated(
+        network = conversion.calibrated(
             model, layers, images, job.method, job.threads, watch("calibrate")
         )
         store.save(network, folder / "network.npz")

@@ -1,4 +1,4 @@
-"""The verbs in order: load, fold, calibrate, convert, simulate, score, save."""
+"""The verbs in order: convert, simulate, score, save."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from math import ceil, prod
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from spinn_convert import backends, decode, host, neo_recording, output, report, script, store
+from spinn_convert import (
+    backends,
+    conversion,
+    decode,
+    host,
+    neo_recording,
+    output,
+    report,
+    script,
+    store,
+)
 from spinn_convert.backends.board_arithmetic import BoardRecording
 from spinn_convert.backends.constant_reset import with_constant_reset
-from spinn_convert.calibrate import calibrate
-from spinn_convert.convert import Method, convert
-from spinn_convert.data import image_shape, load_dataset, normalised
-from spinn_convert.errors import BackendError, DataError, ModelError, Problem
-from spinn_convert.fold import Layer, fold
-from spinn_convert.load import Model, load
+from spinn_convert.convert import Method
+from spinn_convert.data import load_dataset, normalised
+from spinn_convert.errors import BackendError, DataError, Problem
+from spinn_convert.load import Model
 from spinn_convert.network import Network
-from spinn_convert.ops import Floats
 from spinn_convert.recording import Progress, Recording, Settings, Stimulus, silent
 from spinn_convert.verify import verify
 
@@ -32,7 +37,6 @@ Watch = Callable[[str], Progress]
 STEPS_AFTER_RELEASE = 48
 STEPS_OF_BASIC = 300
 STEPS_ON_BOARD = 72
-INSPECTED_IMAGES = 100
 CHECKED_IMAGES = 4
 SIZING_IMAGES = 64
 SHOWN_SETTINGS = ("max_pool", "arithmetic", "reset", "threads", "seed")
@@ -101,15 +105,17 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
     target = job.out or Path(f"{job.model.stem}.spinn")
     with output.new_folder(target, job.overwrite) as folder:
         with timing.phase("load"):
-            model, layers = read(job.model, job.data, job.max_pool)
-            found = data_path(job.model, job.data)
-            dataset = load_dataset(found, model.image_shape, classes(model))
-            rough = draft(model, layers, job.method)
+            model, layers = conversion.read(job.model, job.data, job.max_pool)
+            found = conversion.data_path(job.model, job.data)
+            dataset = load_dataset(found, model.image_shape, conversion.classes(model))
+            rough = conversion.draft(model, layers, job.method)
             record = recorded(job.record, rough)
             _check(backend, rough, job)
         with timing.phase("calibrate"):
             images = normalised(dataset.calibration)
-            network = calibrated(model, layers, images, job.method, job.threads, watch("calibrate"))
+            network = conversion.calibrated(
+                model, layers, images, job.method, job.threads, watch("calibrate")
+            )
         with timing.phase("verify"):
             verify(model, layers, network, images[:CHECKED_IMAGES], job.threads)
         _save(model, network, folder)
@@ -179,80 +185,6 @@ def recorded(names: tuple[str, ...], network: Network) -> tuple[str, ...]:
     if names:
         neo_recording.require_neo()
     return tuple(name for name in names if name != "output")
-
-
-def read(path: Path, data: Path | None, max_pool: str) -> tuple[Model, tuple[Layer, ...]]:
-    """Load and fold a model; images give the sizes that it leaves open. Raises ModelError."""
-    model = load(path, image_shape(data_path(path, data)), max_pool)
-    layers = fold(model.graph)
-    if not any(layer.kind == "spiking" for layer in layers):
-        what = "no rectifier (Relu, Clip) follows a layer with weights: nothing would spike"
-        fix = "export a network with ReLU between its layers"
-        raise ModelError([Problem(str(path), what, fix)])
-    return model, layers
-
-
-def classes(model: Model) -> int:
-    """Return the number of classes; raises ModelError if the file's output is no vector."""
-    shape = model.outputs[0][1]
-    if len(model.outputs) != 1 or shape is None or prod(shape) != max(shape, default=0):
-        shapes = ", ".join(f"{name} {shape or 'of any shape'}" for name, shape in model.outputs)
-        what = f"has the outputs {shapes}; a classifier has one vector of logits"
-        raise ModelError(
-            [Problem(str(model.path), what, "export the model with its logits as output")]
-        )
-    return prod(shape)
-
-
-def data_path(model: Path, given: Path | None) -> Path:
-    """Return the images to use: those given, or the model's neighbour of the same stem."""
-    return given or model.with_suffix(".npz")
-
-
-def draft(model: Model, layers: tuple[Layer, ...], method: Method) -> Network:
-    """Return the network with all scales 1: right in all but its weights."""
-    ones = {layer.name: np.ones(1, np.float32) for layer in layers}
-    return convert(layers, ones, method, _made_from(model))
-
-
-def calibrated(
-    model: Model,
-    layers: tuple[Layer, ...],
-    images: Floats,
-    method: Method,
-    threads: int,
-    progress: Progress = silent,
-) -> Network:
-    """Return the network with its scales from calibration images (B, *image shape)."""
-    scales = calibrate(model, layers, images, method, threads, progress)
-    return convert(layers, scales, method, _made_from(model))
-
-
-def inspect(path: Path, data: Path | None, max_pool: str = "spiking") -> tuple[Network, bool]:
-    """Return the network of a model, and whether its scales are real.
-
-    path: an ONNX file or a network.npz. Scales come from the first images of the data, if there
-    are any; without, they are 1.
-    """
-    if path.suffix == ".npz":
-        return store.load(path), True
-    model, layers = read(path, data, max_pool)
-    found = data_path(path, data)
-    method = Method(dead_channels="layer")
-    if data is None and not found.exists():
-        return draft(model, layers, method), False
-    calibration = load_dataset(found, model.image_shape, None).calibration
-    images = normalised(calibration, 0, INSPECTED_IMAGES)
-    return calibrated(model, layers, images, method, 1), True
-
-
-def _made_from(model: Model) -> dict[str, str]:
-    return {
-        "path": str(model.path),
-        "sha256": model.source.sha256,
-        "before": ", ".join(model.before),
-        "after": ", ".join(model.after),
-    }
 
 
 def _save(model: Model, network: Network, folder: Path) -> None:

@@ -31,7 +31,11 @@ class Scores:
     @property
     def first_step(self) -> int | None:
         """Number of steps after which the SNN is first within 0.5 % of the ANN."""
-        close = np.flatnonzero(self.snn_by_step >= self.ann - HALF_PERCENT)
+        return self.first_step_within(HALF_PERCENT)
+
+    def first_step_within(self, loss: float) -> int | None:
+        """Return the number of steps after which the SNN is first within `loss` of the ANN."""
+        close = np.flatnonzero(self.snn_by_step >= self.ann - loss)
         return int(close[0]) + 1 if len(close) else None
 
     def steps_to_agreement(self, wanted: float) -> int | None:

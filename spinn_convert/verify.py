@@ -76,9 +76,10 @@ def _comparable(layers: Sequence[Layer]) -> list[Layer]:
 
 def _clipped(proto: onnx.ModelProto, layers: Sequence[Layer], network: Network) -> onnx.ModelProto:
     """Return the file with every tensor that becomes a spiking population clipped at its lambda."""
+    populations = {population.name: population for population in network.populations}
     scales = {
-        layer.measured: rate.columns(population)
-        for layer, population in zip(layers, network.populations[1:])
+        layer.measured: rate.columns(populations[layer.name])
+        for layer in layers
         if layer.kind == "spiking" and not layer.difference
     }
     clipped = onnx.ModelProto()

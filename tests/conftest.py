@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from spinn_convert import pipeline
-from spinn_convert.convert import Method
+from spinn_convert import conversion
+from spinn_convert.convert import PAPER
 from spinn_convert.data import load_dataset, normalised
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -16,11 +17,11 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 @pytest.fixture(scope="session")
 def example():
-    """Model, layers, dataset and network of the shipped ResNet-18."""
+    """Model, layers, dataset and network of the shipped ResNet-18, by the paper's conversion."""
     path = EXAMPLES / "resnet18.onnx"
-    model, layers = pipeline.read(path, None, "spiking")
+    model, layers = conversion.read(path, None, "spiking")
     data = load_dataset(path.with_suffix(".npz"), model.image_shape, 10)
-    network = pipeline.calibrated(model, layers, normalised(data.calibration), Method(), 2)
+    network = conversion.calibrated(model, layers, normalised(data.calibration), PAPER, 2)
     return model, layers, data, network
 
 
@@ -56,4 +57,4 @@ def write_model(tmp_path):
 @pytest.fixture
 def method():
     """The paper's extended conversion, dead channels allowed."""
-    return Method(dead_channels="layer")
+    return replace(PAPER, dead_channels="layer")

@@ -1,13 +1,15 @@
 """Simulators against each other, spike for spike, and against the theory."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from spinn_convert import pipeline, rate, report
+from spinn_convert import conversion, rate, report
 from spinn_convert.backends import nest, reference
 from spinn_convert.backends.constant_reset import with_constant_reset
-from spinn_convert.convert import Method
+from spinn_convert.convert import PAPER
 from spinn_convert.data import normalised
 from spinn_convert.host import tensors as run
 from spinn_convert.recording import Settings, Stimulus
@@ -44,8 +46,8 @@ def test_nest_gives_the_spikes_of_the_reference_on_images_in_a_row(example, imag
 @pytest.mark.parametrize("clamp_delay", [0, 1])
 def test_reset_to_a_constant_is_the_same_everywhere(example, images, monkeypatch, clamp_delay):
     model, layers, data, _ = example
-    calibration, method = normalised(data.calibration), Method(clamp_delay=clamp_delay)
-    network = pipeline.calibrated(model, layers, calibration[:500], method, 2)
+    calibration, method = normalised(data.calibration), replace(PAPER, clamp_delay=clamp_delay)
+    network = conversion.calibrated(model, layers, calibration[:500], method, 2)
     network = with_constant_reset(network, calibration[:8], Settings(40, 2))
     settings = Settings(45, threads=2, record=("relu", "relu_9"))
     kernel = reference.run(network, Stimulus(images[0][:2]), settings)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from spinn_convert import host, pipeline
+from spinn_convert import conversion, host
 from spinn_convert.calibrate import calibrate, calibrate_all
 from spinn_convert.convert import Method
 from spinn_convert.errors import ConversionError
@@ -124,7 +124,7 @@ def net(write_model):
         helper.make_node("GlobalAveragePool", ["r2"], ["g"]),
         helper.make_node("Flatten", ["g"], ["y"]),
     ]
-    model, layers = pipeline.read(write_model(nodes, weights), None, "spiking")
+    model, layers = conversion.read(write_model(nodes, weights), None, "spiking")
     images = rng.integers(-32, 33, (60, 1, 6, 5)).astype(np.float32) / 16
     return model, layers, images
 

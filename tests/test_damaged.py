@@ -16,7 +16,7 @@ from damage_sizes import huge_outputs
 from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 
-from spinn_convert import cli_tables, pipeline
+from spinn_convert import cli_tables, conversion
 from spinn_convert.address_space import growing_by
 from spinn_convert.errors import ModelError, SpinnConvertError
 from spinn_convert.fold import fold
@@ -38,7 +38,7 @@ def inspected(tmp_path):
     def inspect(content):
         path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
         with growing_by(MEMORY):
-            network, real = pipeline.inspect(path, None)
+            network, real = conversion.inspect(path, None)
             Console(file=io.StringIO()).print(cli_tables.population_table(network, real))
         return network
 

@@ -18,7 +18,7 @@ from damage import BYTE_DAMAGE
 from damage_seeds import convolutional
 from rich.console import Console
 
-from spinn_convert import cli_tables, pipeline, store
+from spinn_convert import cli_tables, conversion, store
 from spinn_convert.address_space import growing_by
 from spinn_convert.data import image_shape, load_dataset, normalised
 from spinn_convert.errors import DataError
@@ -156,14 +156,14 @@ def test_large_archives_of_real_images_are_read(tmp_path, monkeypatch):
 def network(tmp_path):
     """A converted network, small but with every kind of operator."""
     (tmp_path / "model.onnx").write_bytes(convolutional().SerializeToString())
-    network, _ = pipeline.inspect(tmp_path / "model.onnx", None)
+    network, _ = conversion.inspect(tmp_path / "model.onnx", None)
     return network
 
 
 def inspected(path):
     """Inspect a network and print its table."""
     with growing_by(2**31):
-        network, real = pipeline.inspect(path, None)
+        network, real = conversion.inspect(path, None)
         Console(file=io.StringIO()).print(cli_tables.population_table(network, real))
 
 

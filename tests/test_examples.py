@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 import train_resnet
 
-from spinn_convert import pipeline
+from spinn_convert import conversion
 from spinn_convert.data import load_dataset
 
 ROWS = 64
@@ -196,7 +196,7 @@ def test_trained_network_is_read(tmp_path, batches, capsys):
     train_resnet.main(words.split())
     assert "held-out accuracy" in capsys.readouterr().out
     path = tmp_path / "small.net.onnx"
-    model, _ = pipeline.read(path, None, "spiking")
+    model, _ = conversion.read(path, None, "spiking")
     stored = load_dataset(path.with_suffix(".npz"), model.image_shape, 10)
     assert (len(stored.images), len(stored.calibration)) == (20, 10)
     images = datasets.normalise(stored.images.raw, datasets.cifar10(data))

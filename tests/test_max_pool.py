@@ -7,9 +7,9 @@ import pytest
 import torch
 from onnx import helper
 
-from spinn_convert import pipeline
+from spinn_convert import conversion, pipeline
 from spinn_convert.backends import nest, reference
-from spinn_convert.convert import Method, convert
+from spinn_convert.convert import PAPER, convert
 from spinn_convert.fold import fold
 from spinn_convert.graph import Graph, Node
 from spinn_convert.ops import Input, MaxPool, Relu, pooled_shape
@@ -34,7 +34,7 @@ def pooling(pool):
     )
     layers = fold(Graph(nodes, ("y",)))
     scales = {layer.name: np.ones(1, np.float32) for layer in layers}
-    return convert(layers, scales, Method(), {})
+    return convert(layers, scales, PAPER, {})
 
 
 def maximum(pool, x):
@@ -108,6 +108,6 @@ def test_means_replace_maxima_only_where_they_are_asked_for(
     outcome = pipeline.execute(job)
     assert len(outcome.network.spiking) == populations
     assert outcome.report["settings"]["max_pool"] == max_pool
-    model, _ = pipeline.read(path, None, max_pool)
+    model, _ = conversion.read(path, None, max_pool)
     given = model.original.proto.graph.node
     assert [node.op_type for node in given].count("MaxPool") == 1

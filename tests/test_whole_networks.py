@@ -11,20 +11,20 @@ from onnx_variants import SHAPE, VARIANTS
 from torch_detector import detector
 from torch_networks import NETWORKS, export, trained
 
-from spinn_convert import host, pipeline, rate
-from spinn_convert.convert import Method
+from spinn_convert import conversion, host, rate
+from spinn_convert.convert import PAPER
 from spinn_convert.decode import decoder
 from spinn_convert.errors import ConversionError, ModelError
 from spinn_convert.verify import verify
 
-LENIENT = Method(percentile=100, normalisation="layer", dead_channels="layer")
+LENIENT = replace(PAPER, percentile=100, normalisation="layer", dead_channels="layer")
 
 
 def converted(path, image_shape, count=4):
     """Return model, layers, network and the images that gave it its scales."""
     images = np.random.default_rng(0).standard_normal((count, *image_shape)).astype(np.float32)
-    model, layers = pipeline.read(path, None, "spiking")
-    return model, layers, pipeline.calibrated(model, layers, images, LENIENT, 2), images
+    model, layers = conversion.read(path, None, "spiking")
+    return model, layers, conversion.calibrated(model, layers, images, LENIENT, 2), images
 
 
 def file_outputs(model, images):
@@ -58,8 +58,8 @@ def test_network_is_read_however_it_was_exported(name, tmp_path):
     path = VARIANTS[name](tmp_path / "network.onnx")
     images = np.random.default_rng(0).uniform(0, 255, (4, *SHAPE)).round().astype(np.float32)
     images = images if name == "bytes" else images / 128 - 1
-    model, layers = pipeline.read(path, None, "spiking")
-    network = pipeline.calibrated(model, layers, images, LENIENT, 2)
+    model, layers = conversion.read(path, None, "spiking")
+    network = conversion.calibrated(model, layers, images, LENIENT, 2)
     tolerance = 1e-2 if name == "float16" else 1e-4
     assert_same_function(model, layers, network, images, tolerance)
     before = {"bytes": ("Cast", "Mul", "Sub"), "float16": ("Cast",)}
@@ -71,8 +71,8 @@ def test_a_whole_detector_keeps_its_own_decoding(tmp_path):
     path = detector(tmp_path / "detector.onnx")
     rng = np.random.default_rng(0)
     images = rng.uniform(0, 255, (2, 3, 64, 64)).astype(np.float32)
-    model, layers = pipeline.read(path, None, "spiking")
-    network = pipeline.calibrated(model, layers, images, LENIENT, 2)
+    model, layers = conversion.read(path, None, "spiking")
+    network = conversion.calibrated(model, layers, images, LENIENT, 2)
     assert verify(model, layers, network, images, 2) <= 1e-4
     assert "NonMaxSuppression" in model.after
     assert model.before == ("Div", "Sub", "Div")
@@ -90,7 +90,7 @@ def test_a_whole_detector_keeps_its_own_decoding(tmp_path):
         assert len(selected) > 5
         assert np.array_equal(found[2], selected)
     with pytest.raises(ModelError, match="one vector of logits"):
-        pipeline.classes(model)
+        conversion.classes(model)
 
 
 def test_a_conversion_that_computes_something_else_names_where(tmp_path):

@@ -137,6 +137,60 @@ def with_room(spikes: Int32, count: int, more: int) -> Int32:
 
 
 @numba.njit(nogil=True, cache=True)
+def integrate(
+    p: int,
+    v: Int32,
+    current: Int32,
+    v_reset: Int32,
+    populations: Int64,
+    projections: Int64,
+    weights: Int32,
+    listed: Int32,
+    posts: Int32,
+    runs: Int32,
+    rows: Int64,
+    one: int,
+    steps: int,
+    spikes: Int32,
+    begins: Int64,
+    count: int,
+    readout: Int32,
+) -> Any:
+    """Run population `p` from its release to step `steps`; return all spikes, and their number.
+
+    v: its potentials (N,), changed; current, v_reset: as for `fire`. Its spikes go behind the
+    `count` of its sources, and into its row of `begins`; readout: (steps, N), filled if it is one.
+    """
+    target = populations[p]
+    size, spiking = target[1], target[2] == 1
+    fired = np.zeros((size + 7) // 8 * 8, np.uint8)
+    begins[p, : target[3] + 1] = count
+    for t in range(target[3], steps):
+        receive_spikes(
+            v,
+            t,
+            target,
+            populations,
+            projections,
+            spikes,
+            begins,
+            weights,
+            listed,
+            posts,
+            runs,
+            rows,
+        )
+        if spiking:
+            spikes = with_room(spikes, count, size + 8)
+            count = fire(v, current, v_reset, one, fired, spikes, count)
+        else:
+            v += current
+            readout[t] = v
+        begins[p, t + 1] = count
+    return spikes, count
+
+
+@numba.njit(nogil=True, cache=True)
 def simulate(
     populations: Int64,
     projections: Int64,
@@ -165,35 +219,29 @@ def simulate(
     potentials = v_init.copy()
     count, column = 0, 0
     for p in range(len(populations)):
-        target = populations[p]
-        offset, size, spiking = target[0], target[1], target[2] == 1
-        v, current = potentials[offset : offset + size], bias[offset : offset + size]
-        after = v_reset[offset : offset + size]
-        fired = np.zeros((size + 7) // 8 * 8, np.uint8)
-        begins[p, : target[3] + 1] = count
-        for t in range(target[3], steps):
-            receive_spikes(
-                v,
-                t,
-                target,
-                populations,
-                projections,
-                spikes,
-                begins,
-                weights,
-                listed,
-                posts,
-                runs,
-                rows,
-            )
-            if spiking:
-                spikes = with_room(spikes, count, size + 8)
-                count = fire(v, current, after, one, fired, spikes, count)
-            else:
-                v += current
-                readout[t, column : column + size] = v
-            begins[p, t + 1] = count
+        offset, size, spiking = populations[p, 0], populations[p, 1], populations[p, 2] == 1
+        potential = np.zeros((0 if spiking else steps, size), np.int32)
+        spikes, count = integrate(
+            p,
+            potentials[offset : offset + size],
+            bias[offset : offset + size],
+            v_reset[offset : offset + size],
+            populations,
+            projections,
+            weights,
+            listed,
+            posts,
+            runs,
+            rows,
+            one,
+            steps,
+            spikes,
+            begins,
+            count,
+            potential,
+        )
         if not spiking:
+            readout[:, column : column + size] = potential
             column += size
         for i in range(begins[p, 0], count):
             events[p] += out_degree[offset + spikes[i]]

@@ -156,6 +156,12 @@ def to_integers(program: Program, name: str, currents: NDArray[np.float32]) -> I
     return _integers(flat[:, order], program.one)
 
 
+def per_population(program: Program, p: int, values: Int32) -> Int32:
+    """Return the part of `values`, one for each neuron of the network or none, of population p."""
+    offset, size = program.populations[p, :2]
+    return values[offset : offset + size]
+
+
 def _image_shape(shape: Shape) -> Shape:
     return shape if len(shape) == 3 else (prod(shape), 1, 1)
 

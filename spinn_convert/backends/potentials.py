@@ -1,0 +1,191 @@
+"""Initial potentials and biases that make a population spike, on average, as often as it should.
+
+Layer by layer: with all earlier populations corrected, calibration images are simulated for T
+steps, and what a channel (or neuron) then lacks of T times the ANN's mean activation is added to
+its initial potential, v(0) += T * (mean a / lambda - mean rate). That takes out the error that all
+images share: inputs that come late or that were not meant to be. It fades as 1/T when more steps
+follow. A bias may be corrected by the same error per step, which holds for T steps only (Li, Deng,
+Dong, Gong, Gu 2021, "A Free Lunch from ANN", potential correction and bias correction).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinn_convert.backends.program import (
+    Int32,
+    Int64,
+    Program,
+    channels_last,
+    compile_program,
+    per_population,
+    to_integers,
+)
+from spinn_convert.copies import groups
+from spinn_convert.linear import on_grid
+from spinn_convert.network import Network, Population
+from spinn_convert.ops import Floats
+from spinn_convert.rate import columns, input_currents, rates
+from spinn_convert.recording import Progress, silent
+
+ROUNDS = 3
+"""Of correcting one population: a potential acts on spikes through a threshold, so not linearly."""
+
+
+@dataclass
+class _Image:
+    """Spikes of one image; state because populations append. `count` of them are final."""
+
+    begins: Int64
+    spikes: Int32 = field(default_factory=lambda: np.empty(1 << 14, np.int32))
+    count: int = 0
+    ahead: int = 0
+
+
+def correct(
+    network: Network,
+    values: Floats,
+    steps: int,
+    potentials: str,
+    bias: bool = False,
+    threads: int = 1,
+    progress: Progress = silent,
+) -> Network:
+    """Return the network with corrected initial potentials, and biases if `bias`.
+
+    values: core inputs (B, *input shape) of calibration images. steps: after the output's release;
+    the mean error is to be zero then. potentials: "channel", "neuron", or "fixed" for none.
+    Populations that see only the analog input keep theirs: nothing there comes late. Copies are
+    corrected together, so that they go on firing in turn.
+    """
+    if potentials == "fixed" and not bias:
+        return network
+    wanted, analog = _mean_rates(network, values), input_currents(network, values)
+    program = compile_program(network)
+    total = steps + max(readout.release for readout in network.readouts)
+    begins = np.zeros((len(program.names), total + 1), np.int64)
+    images = [_Image(begins.copy()) for _ in values]
+    spiking = [group for group in groups(network) if group[0].kind == "spiking"]
+    known = {p.name: p for p in network.populations}
+    with ThreadPoolExecutor(threads) as pool:
+        for done, group in enumerate(spiking):
+            name, end = group[0].name, total - network.depth + group[0].depth
+            current = _current(program, name, analog.get(name))
+            active = end - group[0].release
+            inputs = {projection.source for projection in network.incoming(group[0])}
+            for _ in range(ROUNDS if active > 0 and inputs != {network.input.name} else 0):
+                error = active * wanted[name] - _run(program, group, current, end, images, pool)
+                bits = network.bits
+                better = tuple(_corrected(p, error, active, potentials, bias, bits) for p in group)
+                if bias:
+                    current = current + _more(program, group[0], better[0], bits)
+                group = better
+            _run(program, group, current, end, images, pool)
+            for image in images:
+                image.count = image.ahead
+            known |= {population.name: population for population in group}
+            progress(done + 1, len(spiking))
+    return replace(network, populations=tuple(known.values()))
+
+
+def _mean_rates(network: Network, values: Floats) -> dict[str, Floats]:
+    """Return the ANN's mean activation of every neuron, in spikes per step, (*shape)."""
+    totals: dict[str, NDArray[np.float64]] = {}
+    for chunk in rates(network, values, clip=False):
+        for name, found in chunk.items():
+            totals[name] = totals.get(name, 0) + found.sum(0, dtype=np.float64)
+    return {
+        p.name: np.asarray(totals[p.name] / len(values) / columns(p), np.float32)
+        for p in network.spiking
+    }
+
+
+def _current(program: Program, name: str, analog: Floats | None) -> Int32:
+    """Return what drives a population in every step, (B or 1, N), channels last."""
+    if analog is not None:
+        return to_integers(program, name, analog)
+    return np.asarray(per_population(program, program.names.index(name), program.bias)[None])
+
+
+def _more(program: Program, before: Population, after: Population, bits: int) -> Int32:
+    """Return what the bias has changed by, (1, N)."""
+    more = np.broadcast_to(on_grid(after.bias, bits) - on_grid(before.bias, bits), after.shape)
+    return to_integers(program, after.name, np.asarray(more[None], np.float32))
+
+
+def _run(
+    program: Program,
+    group: Sequence[Population],
+    current: Int32,
+    end: int,
+    images: Sequence[_Image],
+    pool: ThreadPoolExecutor,
+) -> Floats:
+    """Simulate a population and its copies up to step `end`; return their mean spike counts."""
+    from spinn_convert.backends.kernel import integrate
+
+    indices = [program.names.index(population.name) for population in group]
+    potentials = [_potentials(program, population) for population in group]
+    v_reset, no_readout = np.zeros(0, np.int32), np.zeros((0, 0), np.int32)
+
+    def run(number: int) -> None:
+        image = images[number]
+        image.ahead = image.count
+        for p, v_init in zip(indices, potentials):
+            image.spikes, image.ahead = integrate(
+                p,
+                v_init.copy(),
+                current[number % len(current)],
+                v_reset,
+                program.populations,
+                program.projections,
+                program.weights,
+                program.listed,
+                program.posts,
+                program.runs,
+                program.rows,
+                program.one,
+                end,
+                image.spikes,
+                image.begins,
+                image.ahead,
+                no_readout,
+            )
+
+    list(pool.map(run, range(len(images))))
+    shape, counts = group[0].shape, np.zeros(group[0].size, np.int64)
+    for image in images:
+        counts += np.bincount(image.spikes[image.count : image.ahead], minlength=len(counts))
+    ordered = np.empty(len(counts), np.float32)
+    ordered[channels_last(shape)] = counts / len(images) / len(group)
+    return ordered.reshape(shape)
+
+
+def _potentials(program: Program, population: Population) -> Int32:
+    v_init = np.broadcast_to(population.v_init, population.shape)[None]
+    return np.asarray(to_integers(program, population.name, np.asarray(v_init, np.float32))[0])
+
+
+def _corrected(
+    population: Population, error: Floats, steps: int, potentials: str, bias: bool, bits: int
+) -> Population:
+    """Return the population with `error` (*shape), in spikes after so many steps, made up for.
+
+    v_init stays below the threshold, which a board tests even while it holds a population, and
+    between two points of the grid.
+    """
+    half = np.float32(2.0 ** -(bits + 1))
+    by_channel = error.mean(tuple(range(1, error.ndim)), keepdims=True)
+    if potentials != "fixed":
+        more = by_channel if potentials == "channel" else error
+        v_init = on_grid(population.v_init - half + more, bits) + half
+        population = replace(population, v_init=np.minimum(v_init, 1 - half).astype(np.float32))
+    if bias:
+        more = np.asarray(population.bias + by_channel / steps, np.float32)
+        population = replace(population, bias=more)
+    return population

@@ -1,0 +1,120 @@
+"""ONNX file -> spiking network: load, fold, calibrate, convert, correct."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from spinn_convert import host, store
+from spinn_convert.backends.potentials import correct
+from spinn_convert.calibrate import calibrate
+from spinn_convert.convert import PAPER, Method, convert
+from spinn_convert.copies import multiplied
+from spinn_convert.data import image_shape, load_dataset, normalised
+from spinn_convert.errors import ModelError, Problem
+from spinn_convert.fold import Layer, fold
+from spinn_convert.load import Model, load
+from spinn_convert.network import Network
+from spinn_convert.ops import Floats
+from spinn_convert.recording import Progress, silent
+
+INSPECTED_IMAGES = 100
+CORRECTING_IMAGES = 200
+
+
+def read(path: Path, data: Path | None, max_pool: str) -> tuple[Model, tuple[Layer, ...]]:
+    """Load and fold a model; images give the sizes that it leaves open. Raises ModelError."""
+    model = load(path, image_shape(data_path(path, data)), max_pool)
+    layers = fold(model.graph)
+    if not any(layer.kind == "spiking" for layer in layers):
+        what = "no rectifier (Relu, Clip) follows a layer with weights: nothing would spike"
+        fix = "export a network with ReLU between its layers"
+        raise ModelError([Problem(str(path), what, fix)])
+    return model, layers
+
+
+def classes(model: Model) -> int:
+    """Return the number of classes; raises ModelError if the file's output is no vector."""
+    shape = model.outputs[0][1]
+    if len(model.outputs) != 1 or shape is None or prod(shape) != max(shape, default=0):
+        shapes = ", ".join(f"{name} {shape or 'of any shape'}" for name, shape in model.outputs)
+        what = f"has the outputs {shapes}; a classifier has one vector of logits"
+        raise ModelError(
+            [Problem(str(model.path), what, "export the model with its logits as output")]
+        )
+    return prod(shape)
+
+
+def data_path(model: Path, given: Path | None) -> Path:
+    """Return the images to use: those given, or the model's neighbour of the same stem."""
+    return given or model.with_suffix(".npz")
+
+
+def draft(model: Model, layers: tuple[Layer, ...], method: Method) -> Network:
+    """Return the network with all scales 1: right in all but its weights."""
+    ones = {layer.name: np.ones(1, np.float32) for layer in layers}
+    return multiplied(convert(layers, ones, method, _made_from(model)), method.copies)
+
+
+def calibrated(
+    model: Model,
+    layers: tuple[Layer, ...],
+    images: Floats,
+    method: Method,
+    threads: int,
+    progress: Progress = silent,
+) -> Network:
+    """Return the network with its scales from calibration images (B, *image shape).
+
+    Initial potentials (and biases) are corrected on the first CORRECTING_IMAGES of them.
+    """
+    scales = calibrate(model, layers, images, method, threads, progress)
+    return scaled(model, layers, images, scales, method, threads)
+
+
+def scaled(
+    model: Model,
+    layers: tuple[Layer, ...],
+    images: Floats,
+    scales: Mapping[str, Floats],
+    method: Method,
+    threads: int,
+    progress: Progress = silent,
+) -> Network:
+    """Return the network with these scales; `images` as for `calibrated`."""
+    network = multiplied(convert(layers, scales, method, _made_from(model)), method.copies)
+    values = host.core_input(model, images[:CORRECTING_IMAGES], threads)
+    return correct(
+        network, values, method.horizon, method.potentials, method.correct_bias, threads, progress
+    )
+
+
+def inspect(path: Path, data: Path | None, max_pool: str = "spiking") -> tuple[Network, bool]:
+    """Return the network of a model, and whether its scales are real.
+
+    path: an ONNX file or a network.npz. Scales come from the first images of the data, if there
+    are any; without, they are 1.
+    """
+    if path.suffix == ".npz":
+        return store.load(path), True
+    model, layers = read(path, data, max_pool)
+    found = data_path(path, data)
+    method = replace(PAPER, dead_channels="layer")
+    if data is None and not found.exists():
+        return draft(model, layers, method), False
+    calibration = load_dataset(found, model.image_shape, None).calibration
+    images = normalised(calibration, 0, INSPECTED_IMAGES)
+    return calibrated(model, layers, images, method, 1), True
+
+
+def _made_from(model: Model) -> dict[str, str]:
+    return {
+        "path": str(model.path),
+        "sha256": model.source.sha256,
+        "before": ", ".join(model.before),
+        "after": ", ".join(model.after),
+    }

@@ -1,0 +1,74 @@
+"""Several neurons for one activation: finer rates in the same steps, where a layer needs them.
+
+k neurons with the same input and initial potentials (j + v) / k, j = 0 ... k - 1, fire together as
+one neuron with a threshold k times smaller would: sum_j floor(x + j / k) = floor(k x) (Hermite's
+identity). So a rate over T steps has k T levels, at k times the neurons, synapses and spikes of
+that layer. It pays for the first layer, which alone passes on more than half of the rounding error
+of a residual network (`benchmarks/rounding_by_layer.py`): every later layer sees its spikes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from spinn_convert.linear import on_grid, then
+from spinn_convert.network import Network, Population, Projection
+from spinn_convert.ops import Floats, Scale
+
+
+def groups(network: Network) -> list[tuple[Population, ...]]:
+    """Return the populations, each with its copies, which have the very same input."""
+    found: dict[object, list[Population]] = {}
+    for population in network.populations:
+        inputs = [(p.source, p.delay, id(p.map)) for p in network.incoming(population)]
+        found.setdefault((*inputs,) or population.name, []).append(population)
+    return [tuple(group) for group in found.values()]
+
+
+def multiplied(network: Network, copies: int) -> Network:
+    """Return the network with `copies` populations for each that sees only the analog input."""
+    if copies == 1:
+        return network
+    taken = {population.name for population in network.populations}
+    populations: dict[str, tuple[Population, ...]] = {}
+    for population in network.populations:
+        sources = {projection.source for projection in network.incoming(population)}
+        first = population.kind == "spiking" and sources == {network.input.name}
+        populations[population.name] = (
+            tuple(_copy(network, population, taken, j, copies) for j in range(copies))
+            if first
+            else (population,)
+        )
+    projections = []
+    for projection in network.projections:
+        sources_of, targets = populations[projection.source], populations[projection.target]
+        share = _shared(projection, len(sources_of))
+        projections += [
+            replace(share, source=source.name, target=target.name)
+            for target in targets
+            for source in sources_of
+        ]
+    everyone = (population for group in populations.values() for population in group)
+    return replace(network, populations=tuple(everyone), projections=tuple(projections))
+
+
+def _copy(
+    network: Network, population: Population, taken: set[str], j: int, copies: int
+) -> Population:
+    name, number = population.name, j + 1
+    while j and name in taken:
+        name, number = f"{population.name} copy {number}", number + 1
+    taken.add(name)
+    half = np.float32(2.0 ** -(network.bits + 1))
+    v_init = on_grid((j + population.v_init - half) / copies, network.bits) + half
+    return replace(population, name=name, v_init=np.asarray(v_init, np.float32))
+
+
+def _shared(projection: Projection, copies: int) -> Projection:
+    if copies == 1:
+        return projection
+    ones = (1,) * len(projection.map.out_shape)
+    share: Floats = np.full(ones, 1 / copies, np.float32)
+    return replace(projection, map=then(projection.map, Scale(share)))

@@ -1,0 +1,76 @@
+"""Copies of the first layer: the same function, k times finer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_potentials import small_network
+
+from spinn_convert import rate
+from spinn_convert.backends import nest, reference
+from spinn_convert.copies import multiplied
+from spinn_convert.network import neurons
+from spinn_convert.recording import Settings, Stimulus
+
+
+@pytest.mark.parametrize("copies", [2, 3])
+def test_copies_change_no_rate(copies):
+    network = small_network()
+    values = np.random.default_rng(1).standard_normal((5, 2, 6, 6)).astype(np.float32)
+    more = multiplied(network, copies)
+    first = next(p for p in network.populations if p.name == "first")
+    assert neurons(more) == neurons(network) + (copies - 1) * first.size
+    for clip in (False, True):
+        (before,), (after,) = (list(rate.rates(n, values, clip)) for n in (network, more))
+        assert np.abs(before["out"] - after["out"]).max() <= 1e-5 * np.abs(before["out"]).max()
+        for number in range(2, copies + 1):
+            assert np.array_equal(after["first"], after[f"first copy {number}"])
+
+
+@pytest.mark.parametrize("copies", [2, 4])
+def test_copies_fire_as_one_neuron_with_a_smaller_threshold(copies):
+    """Hermite's identity: all copies together have fired round(copies * a * T) times."""
+    network = small_network()
+    values = np.random.default_rng(2).standard_normal((3, 2, 6, 6)).astype(np.float32)
+    steps = 17
+    names = ["first", *(f"first copy {number}" for number in range(2, copies + 1))]
+    more = multiplied(network, copies)
+    recording = reference.run(more, Stimulus(values), Settings(steps, record=tuple(names)))
+    current = rate.input_currents(network, values)["first"].reshape(3, -1)
+    fired = np.zeros(current.shape)
+    for name in names:
+        image, _, neuron = recording.spikes[name].T
+        np.add.at(fired, (image, neuron), 1)
+    wanted = np.clip(np.floor(copies * steps * current.astype(float) + 0.5), 0, None)
+    slow = current < 1  # a neuron fires once per step at most
+    assert slow.mean() > 0.9
+    assert fired[slow] == pytest.approx(wanted[slow], abs=0)
+
+
+def test_nest_fires_the_same_spikes():
+    network = multiplied(small_network(), 2)
+    values = np.random.default_rng(3).standard_normal((2, 2, 6, 6)).astype(np.float32)
+    settings = Settings(20, record=("first", "first copy 2", "second"))
+    ours, theirs = (b.run(network, Stimulus(values), settings) for b in (reference, nest))
+    for name in settings.record:
+        assert np.array_equal(ours.spikes[name], theirs.spikes[name])
+    assert np.array_equal(ours.readout["out"], theirs.readout["out"])
+
+
+def test_names_that_are_taken_are_left_alone():
+    network = small_network()
+    populations = tuple(
+        replace(p, name="first copy 2" if p.name == "second" else p.name)
+        for p in network.populations
+    )
+    projections = tuple(
+        replace(
+            p,
+            source="first copy 2" if p.source == "second" else p.source,
+            target="first copy 2" if p.target == "second" else p.target,
+        )
+        for p in network.projections
+    )
+    renamed = multiplied(replace(network, populations=populations, projections=projections), 2)
+    names = [p.name for p in renamed.populations]
+    assert names == ["x", "first", "first copy 3", "first copy 2", "out"]

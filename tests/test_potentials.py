@@ -1,0 +1,104 @@
+"""Corrected potentials and biases: the mean error is gone, and every simulator takes them."""
+
+import numpy as np
+import pytest
+
+from spinn_convert import rate
+from spinn_convert.backends import nest, potentials, reference
+from spinn_convert.convert import PAPER, convert
+from spinn_convert.fold import Layer
+from spinn_convert.linear import LinearMap
+from spinn_convert.ops import Conv, Dense, Floats
+from spinn_convert.recording import Settings, Stimulus
+
+STEPS = 12
+
+
+def small_network(clamp_delay=0):
+    """Two layers of convolutions, with a shortcut around the second, and a dense output."""
+    rng = np.random.default_rng(0)
+
+    def conv(source, target, gain):
+        weight = (gain * rng.standard_normal((target, source, 3, 3))).astype(np.float32)
+        return LinearMap((source, 6, 6), (Conv(weight, (1, 1), (1, 1), (1, 1, 1, 1), 1),))
+
+    bias: Floats = rng.standard_normal((4, 1, 1)).astype(np.float32) / 8
+    dense = (rng.standard_normal((3, 144)) / 8).astype(np.float32)
+    flat = LinearMap((4, 6, 6), (Dense(dense),))
+    layers = [
+        Layer("x", "input", (2, 6, 6)),
+        Layer("first", "spiking", (4, 6, 6), (("x", conv(2, 4, 0.2)),), bias),
+        Layer("second", "spiking", (4, 6, 6), (("first", conv(4, 4, 0.2)),), bias),
+        Layer("out", "readout", (3,), (("first", flat), ("second", flat))),
+    ]
+    method = PAPER.__class__(**{**PAPER.__dict__, "clamp_delay": clamp_delay})
+    scales = {name: np.full(1, 2.5, np.float32) for name in ("first", "second")}
+    return convert(layers, scales, method, {})
+
+
+@pytest.fixture
+def values():
+    """The core's input of twenty images."""
+    return np.random.default_rng(5).standard_normal((20, 2, 6, 6)).astype(np.float32)
+
+
+def mean_error(network, values, steps):
+    """Return by how many spikes each channel of the second layer is wrong, after `steps`."""
+    release = next(p.release for p in network.populations if p.name == "second")
+    depth = next(p.depth for p in network.populations if p.name == "second")
+    total = max(p.release for p in network.readouts) - network.depth + depth + steps
+    settings = Settings(total, record=("second",))
+    spikes = reference.run(network, Stimulus(values), settings).spikes["second"]
+    counts = np.bincount(spikes[:, 2] // 36, minlength=4) / len(values) / 36
+    (chunk,) = rate.rates(small_network(), values, clip=False)
+    wanted = chunk["second"].mean((0, 2, 3)) / 2.5
+    return (total - release) * wanted - counts
+
+
+@pytest.mark.parametrize("clamp_delay", [0, 1])
+@pytest.mark.parametrize("per", ["channel", "neuron"])
+def test_mean_error_is_gone_at_the_horizon(values, clamp_delay, per):
+    network = small_network(clamp_delay)
+    corrected = potentials.correct(network, values, STEPS, per)
+    before, after = (np.abs(mean_error(n, values, STEPS)).max() for n in (network, corrected))
+    assert after < 0.35 * before
+    second = next(p for p in corrected.populations if p.name == "second")
+    assert second.v_init.shape == ((4, 1, 1) if per == "channel" else (4, 6, 6))
+    assert second.v_init.max() < 1
+    assert np.all((second.v_init * 2 ** (network.bits + 1)) % 2 == 1)  # between two grid points
+
+
+def test_bias_takes_the_error_per_step(values):
+    network = small_network()
+    corrected = potentials.correct(network, values, STEPS, "fixed", bias=True)
+    assert (
+        np.abs(mean_error(corrected, values, STEPS)).max()
+        < 0.35 * np.abs(mean_error(network, values, STEPS)).max()
+    )
+    for old, new in zip(network.populations, corrected.populations):
+        assert np.array_equal(old.v_init, new.v_init)
+        assert (old.name == "second") == (not np.array_equal(old.bias, new.bias))
+
+
+def test_nothing_is_corrected_where_nothing_is_asked_for(values):
+    network = small_network()
+    assert potentials.correct(network, values, STEPS, "fixed") is network
+
+
+def test_threads_and_what_was_seen_before_change_nothing(values):
+    one, two = (
+        potentials.correct(small_network(), values, STEPS, "channel", True, threads)
+        for threads in (1, 2)
+    )
+    for a, b in zip(one.populations, two.populations):
+        assert np.array_equal(a.v_init, b.v_init)
+        assert np.array_equal(a.bias, b.bias)
+
+
+@pytest.mark.parametrize("per", ["channel", "neuron"])
+def test_nest_fires_the_same_spikes(values, per):
+    network = potentials.correct(small_network(), values, STEPS, per, bias=True)
+    settings = Settings(20, record=("second",))
+    ours, theirs = (b.run(network, Stimulus(values[:3]), settings) for b in (reference, nest))
+    assert np.array_equal(ours.spikes["second"], theirs.spikes["second"])
+    assert np.array_equal(ours.readout["out"], theirs.readout["out"])
