@@ -102,22 +102,30 @@ def score_table(content: dict[str, Any]) -> Table:
 
 
 def tuned_tables(tuned: Any) -> list[Table]:
-    """Return what was tried: scalings by ReLU1, and dynamics by steps and events."""
+    """Return what was tried: scalings by ReLU1, and ways to simulate by steps and events."""
     scalings = Table(title=f"{tuned.images} calibration images, ANN accuracy {tuned.ann:.2%}")
     for column in ("percentile", "scales per", "ReLU1 accuracy", "agrees with the ANN on"):
         scalings.add_column(column, justify="right")
     for row in tuned.scalings:
-        shown = f"{row.percentile:g}", row.normalisation, f"{row.relu1:.2%}", f"{row.agreement:.2%}"
-        scalings.add_row(*shown)
-    dynamics = Table(title="steps, and synaptic events per image, until the SNN agrees on")
-    for column in ("clamp delay", "read-out", "98 %", "99 %", "99.5 %", "at the end"):
-        dynamics.add_column(column, justify="right")
-    for way in tuned.dynamics:
-        cells = []
-        for agreement in (0.98, 0.99, 0.995):
-            steps = way.steps(agreement)
-            events = "" if steps is None else f" ({steps * way.events_per_step / 1e6:,.1f} M)"
-            cells.append("-" if steps is None else f"{steps}{events}")
-        end = f"{way.scores.agreement_by_step[-1]:.2%}"
-        dynamics.add_row(str(way.clamp_delay), way.read_out, *cells, end)
-    return [scalings, dynamics]
+        relu1, agreement = f"{row.relu1:.2%}", f"{row.agreement:.2%}"
+        scalings.add_row(row.name, row.method.normalisation, relu1, agreement)
+    title = f"steps, and synaptic events per image, on {tuned.simulated} other calibration images"
+    ways = Table(title=title, caption="counted with the network's depth, as on a board")
+    for column in ("d", "potentials", "copies", "read-out", "neurons"):
+        ways.add_column(column, justify="right")
+    losses, agreements = (0.02, 0.01, 0.005), (0.98, 0.99)
+    for column in (
+        *(f"ANN - {loss:.1%}" for loss in losses),
+        *(f"{a:.0%} alike" for a in agreements),
+    ):
+        ways.add_column(column, justify="right")
+    for way in tuned.ways:
+        found = [way.scores.first_step_within(loss) for loss in losses]
+        found += [way.steps(agreement) for agreement in agreements]
+        cells = [
+            "-" if n is None else f"{n} ({n * way.events_per_step / 1e6:,.0f} M)" for n in found
+        ]
+        method = way.method
+        shown = str(method.clamp_delay), method.potentials, str(method.copies), way.read_out
+        ways.add_row(*shown, f"{way.neurons:,}", *cells)
+    return [scalings, ways]

@@ -1,64 +1,79 @@
-"""Which percentile, which clamp, how many steps: answered on calibration images, before building.
+"""Which scales, which dynamics, how many steps: answered on calibration images, before building.
 
 ReLU1, the network clipped at its scales, predicts the SNN's accuracy for every percentile without a
-simulation (Mueller et al. 2021); clamp delay and read-out are then simulated by the reference.
+simulation (Mueller et al. 2021); clamp delay, initial potentials, copies and read-out are then
+simulated by the reference, on images that the initial potentials were not corrected on.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert import decode, host, output, pipeline, report
+from spinn_convert import conversion, decode, host, output, pipeline, report
 from spinn_convert.backends import reference
 from spinn_convert.calibrate import calibrate_all
-from spinn_convert.convert import Method, convert
+from spinn_convert.convert import Method
 from spinn_convert.data import load_dataset, normalised
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.fold import Layer
 from spinn_convert.load import Model
+from spinn_convert.network import Network, neurons
 from spinn_convert.ops import Floats
 from spinn_convert.recording import Settings, Stimulus
 
-SCALINGS = (
-    *((percentile, "channel") for percentile in (99.0, 99.9, 99.99, 99.999, 100.0)),
-    *((percentile, "layer") for percentile in (99.9, 99.99, 100.0)),
+SCALINGS: tuple[dict[str, Any], ...] = (
+    *({"percentile": percentile} for percentile in (99.0, 99.9, 99.99, 99.999, 100.0)),
+    {"percentile": 100.0, "thresholds": "mmse"},
+    *({"percentile": p, "normalisation": "layer"} for p in (99.9, 99.99, 100.0)),
 )
-DYNAMICS = ((0, "late"), (1, "all"), (2, "all"))
-"""Clamp delay and read-out."""
+WAYS: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"clamp_delay": 1, "copies": 1, "potentials": "fixed"}, "all"),
+    ({"clamp_delay": 2, "copies": 1, "potentials": "fixed"}, "all"),
+    ({"clamp_delay": 1, "copies": 2, "potentials": "channel"}, "all"),
+    ({"clamp_delay": 0, "copies": 1, "potentials": "fixed"}, "late"),
+    ({"clamp_delay": 0, "copies": 1, "potentials": "channel"}, "late"),
+    ({"clamp_delay": 0, "copies": 2, "potentials": "channel"}, "late"),
+)
+"""Changes of the method, and the read-out; the first is the paper's."""
 STEPS_BEHIND_RELEASE = 64
 MOST_IMAGES = 1000
 TOLERANCE = 0.001
 """Of the agreement: a lower percentile makes faster spikes, and is worth that much."""
 WANTED_AGREEMENT = (0.99, 0.98)
 MARK = "settings.json"
-KEYS = {"percentile": float, "normalisation": str, "clamp_delay": int, "v_init": float}
-KEYS |= {"read_out": str, "steps": int, "dead_channels": str}
+KEYS: dict[str, type] = {**get_type_hints(Method), "read_out": str, "steps": int}
 
 
 @dataclass(frozen=True)
 class Scaling:
     """One way to scale, with ReLU1's accuracy and its agreement with the ANN, as fractions."""
 
-    percentile: float
-    normalisation: str
+    method: Method
     relu1: float
     agreement: float
 
+    @property
+    def name(self) -> str:
+        """What the way is called in tables and pictures."""
+        method = self.method
+        return "MMSE" if method.thresholds == "mmse" else f"{method.percentile:g}"
+
 
 @dataclass(frozen=True, eq=False)
-class Dynamics:
+class Way:
     """One way to simulate; scores after every step, and synaptic events per image and step."""
 
-    clamp_delay: int
+    method: Method
     read_out: str
     depth: int
+    neurons: int
     scores: report.Scores
     events_per_step: float
 
@@ -66,16 +81,42 @@ class Dynamics:
         """Return from when the SNN stays in agreement with the ANN."""
         return self.scores.steps_to_agreement(agreement)
 
+    @property
+    def name(self) -> str:
+        """What the way is called in pictures."""
+        method = self.method
+        copies = f", {method.copies} copies" if method.copies > 1 else ""
+        return f"d = {method.clamp_delay}, V {method.potentials}{copies}, read {self.read_out}"
+
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
-    """All that was tried, and the settings to take; ann: accuracy on the same images."""
+    """All that was tried, and the settings to take; ann: accuracy on the same images.
+
+    images: how many ReLU1 was judged on; simulated: how many the ways were.
+    """
 
     ann: float
     images: int
+    simulated: int
     scalings: tuple[Scaling, ...]
-    dynamics: tuple[Dynamics, ...]
+    ways: tuple[Way, ...]
     settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """Images (B, *image shape), what the core gets, the ANN's logits (B, classes), labels (B,)."""
+
+    images: Floats
+    values: Floats
+    ann: Floats
+    labels: NDArray[np.int64]
+
+    def part(self, start: int, stop: int) -> _Known:
+        """Return some of the images."""
+        some = slice(start, stop)
+        return _Known(self.images[some], self.values[some], self.ann[some], self.labels[some])
 
 
 def execute(job: pipeline.Job, watch: pipeline.Watch) -> tuple[Tuned, Path]:
@@ -85,107 +126,109 @@ def execute(job: pipeline.Job, watch: pipeline.Watch) -> tuple[Tuned, Path]:
     """
     target = job.out or Path(f"{job.model.stem}.tuned")
     with output.new_folder(target, job.overwrite, MARK) as folder:
-        model, layers = pipeline.read(job.model, job.data, job.max_pool)
-        found = pipeline.data_path(job.model, job.data)
-        dataset = load_dataset(found, model.image_shape, pipeline.classes(model))
+        model, layers = conversion.read(job.model, job.data, job.max_pool)
+        found = conversion.data_path(job.model, job.data)
+        dataset = load_dataset(found, model.image_shape, conversion.classes(model))
         images = normalised(dataset.calibration)
         ann = decode.ann_logits(model, images, job.threads, watch("ANN"))
         known = dataset.calibration_labels
         labels = ann.argmax(1) if known is None else known
-        tuned = tune(model, layers, images, ann, labels, job, watch)
+        values = host.core_input(model, images, job.threads)
+        tuned = tune(model, layers, _Known(images, values, ann, labels), job, watch)
         (folder / MARK).write_text(json.dumps(tuned.settings, indent=2) + "\n")
         draw(tuned, job.model.name, folder / "tuned.png")
     return tuned, target
 
 
 def tune(
+    model: Model, layers: tuple[Layer, ...], known: _Known, job: pipeline.Job, watch: pipeline.Watch
+) -> Tuned:
+    """Try all scalings by ReLU1, then all ways to simulate with the best one."""
+    methods = [replace(job.method, **scaling) for scaling in SCALINGS]
+    scales = calibrate_all(model, layers, known.images, methods, job.threads, watch("calibrate"))
+    judged, progress = known.part(0, MOST_IMAGES), watch("ReLU1")
+    scalings = []
+    for method, found in zip(methods, scales):
+        scalings.append(_judged(model, layers, judged, method, found, job.threads))
+        progress(len(scalings), len(methods))
+    best = _best(scalings)
+    lambdas = scales[best]
+    count = min(job.images or 200, len(known.images) // 2)
+    some = known.part(len(known.images) - count, len(known.images))
+    rest = known.images[: len(known.images) - count]
+    ways = []
+    for changes, read_out in WAYS:
+        method = replace(methods[best], **changes)
+        network = conversion.scaled(model, layers, rest, lambdas, method, job.threads)
+        ways.append(_simulated(model, network, method, read_out, some, job, watch))
+    chosen, steps = _fewest(ways)
+    settings = {**asdict(chosen.method), "read_out": chosen.read_out, "steps": steps}
+    accuracy = float((judged.ann.argmax(1) == judged.labels).mean())
+    return Tuned(accuracy, len(judged.ann), count, tuple(scalings), tuple(ways), settings)
+
+
+def _judged(
     model: Model,
     layers: tuple[Layer, ...],
-    images: Floats,
-    ann: Floats,
-    labels: NDArray[np.int64],
-    job: pipeline.Job,
-    watch: pipeline.Watch,
-) -> Tuned:
-    """Try all scalings by ReLU1, then all dynamics with the best one by simulation.
+    judged: _Known,
+    method: Method,
+    scales: Mapping[str, Floats],
+    threads: int,
+) -> Scaling:
+    """Return the accuracy of ReLU1 with these scales."""
+    still = replace(method, copies=1, potentials="fixed", correct_bias=False)
+    network = conversion.scaled(model, layers, judged.images, scales, still, threads)
+    logits = decode.decoder(model, network, threads)
+    silent = pipeline.unwatched("")
+    relu1 = decode.relu1_logits(network, judged.values, judged.images, logits, threads, silent)
+    found = relu1.argmax(1)
+    right, same = (found == judged.labels).mean(), (found == judged.ann.argmax(1)).mean()
+    return Scaling(method, float(right), float(same))
 
-    images: (B, *image shape), ann: its logits (B, classes), labels: (B,).
-    """
-    count = min(job.images or 200, len(images))
-    judged, known = images[:MOST_IMAGES], labels[:MOST_IMAGES]
-    wanted = ann[:MOST_IMAGES].argmax(1)
-    values = host.core_input(model, judged, job.threads)
-    methods = [replace(job.method, percentile=p, normalisation=how) for p, how in SCALINGS]
-    scales = calibrate_all(model, layers, images, methods, job.threads, watch("calibrate"))
-    scalings = []
-    progress = watch("percentiles")
-    for number, (percentile, normalisation) in enumerate(SCALINGS):
-        network = convert(layers, scales[number], methods[number], {})
-        logits = decode.decoder(model, network, job.threads)
-        silent = pipeline.unwatched("")
-        relu1 = decode.relu1_logits(network, values, judged, logits, job.threads, silent)
-        found = relu1.argmax(1)
-        right, same = (found == known).mean(), (found == wanted).mean()
-        scalings.append(Scaling(percentile, normalisation, float(right), float(same)))
-        progress(number + 1, len(SCALINGS))
+
+def _best(scalings: list[Scaling]) -> int:
+    """Return the scaling with the smallest scales of those that agree best with the ANN."""
     most = max(scaling.agreement for scaling in scalings)
-    good = [scaling for scaling in scalings if scaling.agreement >= most - TOLERANCE]
-    best = min(good, key=lambda s: (s.normalisation == "layer", s.percentile))
-    method = replace(job.method, percentile=best.percentile, normalisation=best.normalisation)
-    taken = scales[SCALINGS.index((best.percentile, best.normalisation))]
-    some = images[:count], values[:count], ann[:count], labels[:count]
-    dynamics = tuple(
-        _simulated(model, layers, taken, some, replace(method, clamp_delay=d), how, job, watch)
-        for d, how in DYNAMICS
-    )
-    chosen, steps = _fewest(dynamics)
-    settings = {
-        "percentile": best.percentile,
-        "normalisation": best.normalisation,
-        "clamp_delay": chosen.clamp_delay,
-        "v_init": method.v_init,
-        "dead_channels": method.dead_channels,
-        "read_out": chosen.read_out,
-        "steps": steps,
-    }
-    accuracy = float((wanted == known).mean())
-    return Tuned(accuracy, len(judged), tuple(scalings), dynamics, settings)
+    good = [i for i, scaling in enumerate(scalings) if scaling.agreement >= most - TOLERANCE]
+
+    def order(i: int) -> tuple[bool, bool, float]:
+        method = scalings[i].method
+        return method.normalisation == "layer", method.thresholds == "mmse", method.percentile
+
+    return min(good, key=order)
 
 
 def _simulated(
     model: Model,
-    layers: tuple[Layer, ...],
-    scales: Mapping[str, Floats],
-    some: tuple[Floats, Floats, Floats, NDArray[np.int64]],
+    network: Network,
     method: Method,
     read_out: str,
+    some: _Known,
     job: pipeline.Job,
     watch: pipeline.Watch,
-) -> Dynamics:
-    """Simulate some images: (images, core inputs, ANN logits, labels)."""
-    images, values, ann, labels = some
-    network = convert(layers, scales, method, {})
+) -> Way:
+    """Simulate some images on the reference."""
     steps = max(p.release for p in network.readouts) + STEPS_BEHIND_RELEASE
-    phase = f"d = {method.clamp_delay}, {read_out}"
     settings = Settings(job.steps or steps, job.threads, job.seed)
-    recording = reference.run(network, Stimulus(values), settings, watch(phase))
+    phase = watch(f"d = {method.clamp_delay}, V {method.potentials}")
+    recording = reference.run(network, Stimulus(some.values), settings, phase)
     logits = decode.decoder(model, network, job.threads)
     silent = pipeline.unwatched("")
-    snn = decode.snn_logits(network, recording, images, logits, read_out, silent)
-    scores = report.score(snn, ann, ann, labels)
+    snn = decode.snn_logits(network, recording, some.images, logits, read_out, silent)
+    scores = report.score(snn, some.ann, some.ann, some.labels)
     events = float(recording.synaptic_events.mean()) / settings.steps
-    return Dynamics(method.clamp_delay, read_out, network.depth, scores, events)
+    return Way(method, read_out, network.depth, neurons(network), scores, events)
 
 
-def _fewest(dynamics: tuple[Dynamics, ...]) -> tuple[Dynamics, int]:
+def _fewest(ways: Sequence[Way]) -> tuple[Way, int]:
     """Return the way that agrees soonest with the ANN, and the steps it takes."""
     for agreement in WANTED_AGREEMENT:
-        reached = [(d.steps(agreement), d) for d in dynamics]
-        timely = [(steps, d) for steps, d in reached if steps is not None]
+        reached = [(way.steps(agreement), way) for way in ways]
+        timely = [(steps, way) for steps, way in reached if steps is not None]
         if timely:
             steps, chosen = min(timely, key=lambda pair: pair[0])
             return chosen, steps
-    chosen = max(dynamics, key=lambda d: d.scores.agreement_by_step[-1])
+    chosen = max(ways, key=lambda way: way.scores.agreement_by_step[-1])
     return chosen, len(chosen.scores.agreement_by_step)
 
 
@@ -202,7 +245,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     for key, value in content.items():
         if key not in KEYS:
             problems.append(Problem(f"{path}, {key}", "unknown", f"known: {', '.join(KEYS)}"))
-        elif not isinstance(value, (int, float) if KEYS[key] is float else KEYS[key]):
+        elif type(value) not in ((int, float) if KEYS[key] is float else (KEYS[key],)):
             problems.append(Problem(f"{path}, {key}", f"{value!r} is no {KEYS[key].__name__}", fix))
     if problems:
         raise DataError(problems)
@@ -218,18 +261,17 @@ def draw(tuned: Tuned, name: str, path: Path) -> None:
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), dpi=130, layout="constrained")
     for normalisation in ("channel", "layer"):
-        rows = [s for s in tuned.scalings if s.normalisation == normalisation]
-        ticks = [f"{s.percentile:g}" for s in rows]
-        left.plot(ticks, [100 * s.relu1 for s in rows], marker="o", label=f"per {normalisation}")
+        rows = [s for s in tuned.scalings if s.method.normalisation == normalisation]
+        relu1 = [100 * s.relu1 for s in rows]
+        left.plot([s.name for s in rows], relu1, marker="o", label=f"per {normalisation}")
     left.axhline(100 * tuned.ann, color="black", linewidth=1, label=f"ANN {tuned.ann:.1%}")
     left.set(xlabel="percentile", ylabel="ReLU1 accuracy, %", title=name)
     left.legend()
-    for way in tuned.dynamics:
+    for way in tuned.ways:
         steps = np.arange(1, len(way.scores.agreement_by_step) + 1)
-        label = f"d = {way.clamp_delay}, read {way.read_out}"
-        right.plot(steps, 100 * way.scores.agreement_by_step, label=label)
+        right.plot(steps, 100 * way.scores.agreement_by_step, label=way.name)
     right.axvline(tuned.settings["steps"], color="grey", linewidth=1, linestyle=":")
     right.set(xlabel="time step", ylabel="agrees with the ANN on, %", ylim=(50, 101))
-    right.legend(loc="lower right")
+    right.legend(loc="lower right", fontsize="small")
     figure.savefig(path)
     pyplot.close(figure)

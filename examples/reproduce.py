@@ -1,0 +1,234 @@
+r"""Repeat the experiments of Mueller et al. 2021 on trained ResNets, and go beyond them.
+
+    python examples/reproduce.py examples/resnet18.onnx examples/resnet34.onnx ...
+    python examples/reproduce.py examples/resnet18_cifar10.onnx --dataset cifar10 \
+        --data cifar-10-python.tar.gz
+
+The first network gets all experiments, every other one the comparison on the test images. Writes
+CSV, Markdown and pictures to docs/results; a run that is found there, of the same network, settings
+and images, is not repeated. Scales and initial potentials come from the first 2,000 held-out
+training images, every choice between settings from the next (validation), and the test images are
+looked at once, in the last table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import results
+from dataset_files import Refused
+from numpy.typing import NDArray
+
+from spinn_convert import __version__, conversion, decode, host, pipeline
+from spinn_convert.backends import reference
+from spinn_convert.convert import BASIC, PAPER, Method
+from spinn_convert.errors import SpinnConvertError
+from spinn_convert.fold import Layer
+from spinn_convert.load import Model
+from spinn_convert.network import neurons, synapse_counts
+from spinn_convert.recording import Settings, Stimulus
+from spinn_convert.report import score
+
+CALIBRATION = 2_000
+OURS = Method()
+BESIDE_PAPER: dict[str, dict[str, Any]] = {
+    "99.9th percentile": {"percentile": 99.9},
+    "MMSE thresholds": {"thresholds": "mmse"},
+    "potentials per channel": {"potentials": "channel"},
+    "potentials per neuron": {"potentials": "neuron"},
+    "biases corrected": {"correct_bias": True},
+    "2 copies of the first layer": {"copies": 2},
+    "no clamp, late read-out": {"clamp_delay": 0},
+}
+WITHOUT: dict[str, dict[str, Any]] = {
+    "all but the 99.9th percentile": {"percentile": 99.99},
+    "all but potentials": {"potentials": "fixed"},
+    "all but copies": {"copies": 1},
+    "all, MMSE thresholds": {"thresholds": "mmse"},
+    "all, potentials per neuron": {"potentials": "neuron"},
+    "all, biases corrected": {"correct_bias": True},
+    "all, 4 copies": {"copies": 4},
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One simulation: `after` steps behind the output's release."""
+
+    group: str
+    name: str
+    method: Method
+    after: int
+    read_out: str = "all"
+    split: str = "validation"
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network with its images (N, C, H, W) and labels (N,) by split."""
+
+    model: Model
+    layers: tuple[Layer, ...]
+    calibration: NDArray[np.float32]
+    splits: dict[str, tuple[NDArray[np.float32], NDArray[np.int64]]]
+
+
+def experiments() -> Iterator[Run]:
+    """Yield what the paper's tables I and II and figures 2 and 3 need, and our own additions."""
+    for percentile in (99.0, 99.9, 99.99, 99.999, 100.0):
+        method = replace(PAPER, percentile=percentile)
+        yield Run("percentiles", f"{percentile:g} per channel", method, 110)
+    for percentile in (99.9, 99.99, 100.0):
+        method = replace(PAPER, percentile=percentile, normalisation="layer")
+        yield Run("percentiles", f"{percentile:g} per layer", method, 110)
+    yield Run("methods", "basic", BASIC, 330)
+    for name, changes in (
+        ("channel-wise", {"percentile": 99.99, "normalisation": "channel"}),
+        ("V = 1/2", {"v_init": 0.5}),
+        ("clamp, d = 1", {"clamp_delay": 1}),
+    ):
+        yield Run("methods", name, replace(BASIC, **changes), 330)
+    yield Run("methods", "extended (all three)", PAPER, 110)
+    for d in (0, 1, 2, 3):
+        yield Run("clamps", f"d = {d}", replace(PAPER, clamp_delay=d), 110 - 17 * d)
+    for name, changes in BESIDE_PAPER.items():
+        late = "late" if "clamp_delay" in changes else "all"
+        yield Run("beyond", f"extended, {name}", replace(PAPER, **changes), 60, late)
+    for name, changes in WITHOUT.items():
+        yield Run("beyond", name, replace(OURS, **changes), 60, "late")
+    yield Run("beyond", "all: our default", OURS, 60, "late")
+
+
+def comparison(first: bool) -> Iterator[Run]:
+    """Yield the runs on the test images; the basic conversion of the first network only."""
+    yield Run("comparison", "extended", PAPER, 60, "all", "test")
+    yield Run("comparison", "ours", OURS, 60, "late", "test")
+    if first:
+        yield Run("comparison", "basic", BASIC, 400, "all", "test")
+
+
+def simulate(subject: Subject, run: Run, threads: int) -> dict[str, Any]:
+    """Convert and simulate; return accuracies by step and what they cost."""
+    started = time.perf_counter()
+    model, layers = subject.model, subject.layers
+    images, labels = subject.splits[run.split]
+    network = conversion.calibrated(model, layers, subject.calibration, run.method, threads)
+    steps = network.readouts[0].release + run.after
+
+    def progress(done: int, total: int) -> None:
+        if done % 50 == 0 or done == total:
+            print(f"\r{model.name}: {run.group}, {run.name}: {done:,} of {total:,}", end="")
+
+    values = host.core_input(model, images, threads)
+    recording = reference.run(network, Stimulus(values), Settings(steps, threads), progress)
+    quiet = pipeline.unwatched("")
+    logits = decode.decoder(model, network, threads)
+    ann = decode.ann_logits(model, images, threads, quiet)
+    relu1 = decode.relu1_logits(network, values, images, logits, threads, quiet)
+    snn = decode.snn_logits(network, recording, images, logits, run.read_out, quiet)
+    scores = score(snn, ann, relu1, labels)
+    seconds = time.perf_counter() - started
+    print(f"\r{model.name}: {run.group}, {run.name}: {len(images):,} images in {seconds:.0f} s")
+    return {
+        "ann": scores.ann,
+        "relu1": scores.relu1,
+        "accuracy": [round(float(x), 5) for x in scores.snn_by_step],
+        "agreement": [round(float(x), 5) for x in scores.agreement_by_step],
+        "depth": network.depth,
+        "neurons": neurons(network),
+        "synapses": sum(synapse_counts(network).values()),
+        "spikes_per_step": sum(float(c.mean()) for c in recording.spike_counts.values()) / steps,
+        "events_per_step": float(recording.synaptic_events.mean()) / steps,
+        "seconds": round(seconds, 1),
+        "image_steps_per_second": round(len(images) * steps / recording.timing["simulate"]),
+    }
+
+
+def found_or_simulated(subject: Subject, run: Run, threads: int, out: Path) -> dict[str, Any]:
+    """Return the result of a run, from its file if that is of the same network and settings."""
+    images, _ = subject.splits[run.split]
+    made_from = {
+        **asdict(run),
+        "model": subject.model.name,
+        "sha256": subject.model.source.sha256,
+        "images": len(images),
+        "first_images": hashlib.sha256(images[:8].tobytes()).hexdigest()[:16],
+        "version": __version__,
+    }
+    label = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:10]
+    path = out / "runs" / f"{Path(subject.model.name).stem}-{run.group}-{label}.json"
+    if path.exists():
+        return dict(json.loads(path.read_text()))
+    found = {**made_from, **simulate(subject, run, threads)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(found) + "\n")
+    partial.replace(path)
+    return found
+
+
+def subject_of(path: Path, data: datasets.Dataset, validation: int, test: int) -> Subject:
+    """Read a model, with images from the data set. Raises the errors of reading it."""
+    model, layers = conversion.read(path, None, "spiking")
+    images, labels = datasets.held_out_part(data)
+    chosen = slice(CALIBRATION, CALIBRATION + validation)
+    return Subject(
+        model,
+        layers,
+        datasets.normalise(images[:CALIBRATION], data),
+        {
+            "validation": (datasets.normalise(images[chosen], data), labels[chosen].astype(int)),
+            "test": (
+                datasets.normalise(data.test_images[:test], data),
+                data.test_labels[:test].astype(int),
+            ),
+        },
+    )
+
+
+def main() -> None:
+    """Run what is missing, then write all tables and pictures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("models", type=Path, nargs="+", help="ONNX files, the main one first")
+    parser.add_argument("--dataset", choices=("fashion-mnist", "cifar10"), default="fashion-mnist")
+    parser.add_argument("--data", type=Path, help="where CIFAR-10 is; Fashion-MNIST's folder")
+    parser.add_argument("--validation", type=int, default=1_000, help="images, at most 3000")
+    parser.add_argument("--test", type=int, default=10_000, help="images")
+    parser.add_argument("--threads", type=int, default=pipeline.Job(Path()).threads)
+    parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    arguments = parser.parse_args()
+    try:
+        if arguments.dataset == "cifar10":
+            if arguments.data is None:
+                raise SystemExit("error: --dataset cifar10: say where it is, with --data")
+            data = datasets.cifar10(arguments.data)
+        else:
+            data = datasets.fashion_mnist(arguments.data or datasets.FASHION_MNIST)
+        found = []
+        for number, path in enumerate(arguments.models):
+            subject = subject_of(path, data, arguments.validation, arguments.test)
+            runs = [*comparison(first=not number), *([] if number else experiments())]
+            found += [
+                found_or_simulated(subject, run, arguments.threads, arguments.out) for run in runs
+            ]
+    except (Refused, SpinnConvertError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    results.write(found, arguments.out)
+    print(f"wrote {arguments.out}/README.md")
+
+
+if __name__ == "__main__":
+    main()
