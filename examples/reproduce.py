@@ -63,12 +63,12 @@ WITHOUT: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """One simulation: `after` steps behind the output's release."""
+    """One simulation: `after` steps behind the output's release, or 45 and the depth if None."""
 
     group: str
     name: str
     method: Method
-    after: int
+    after: int | None
     read_out: str = "all"
     split: str = "validation"
 
@@ -112,9 +112,9 @@ def experiments() -> Iterator[Run]:
 def comparison(first: bool) -> Iterator[Run]:
     """Yield the runs on the test images; the basic conversion of the first network only."""
     yield Run("comparison", "extended", PAPER, 60, "all", "test")
-    yield Run("comparison", "ours", OURS, 60, "late", "test")
+    yield Run("comparison", "ours", OURS, None, "late", "test")
     if first:
-        yield Run("comparison", "basic", BASIC, 400, "all", "test")
+        yield Run("comparison", "basic", BASIC, 300, "all", "test")
 
 
 def simulate(subject: Subject, run: Run, threads: int) -> dict[str, Any]:
@@ -123,11 +123,11 @@ def simulate(subject: Subject, run: Run, threads: int) -> dict[str, Any]:
     model, layers = subject.model, subject.layers
     images, labels = subject.splits[run.split]
     network = conversion.calibrated(model, layers, subject.calibration, run.method, threads)
-    steps = network.readouts[0].release + run.after
+    steps = network.readouts[0].release + (run.after or 45 + network.depth)
 
     def progress(done: int, total: int) -> None:
         if done % 50 == 0 or done == total:
-            print(f"\r{model.name}: {run.group}, {run.name}: {done:,} of {total:,}", end="")
+            print(f"\r{model.path.stem}: {run.group}, {run.name}: {done:,} of {total:,}", end="")
 
     values = host.core_input(model, images, threads)
     recording = reference.run(network, Stimulus(values), Settings(steps, threads), progress)
@@ -138,7 +138,7 @@ def simulate(subject: Subject, run: Run, threads: int) -> dict[str, Any]:
     snn = decode.snn_logits(network, recording, images, logits, run.read_out, quiet)
     scores = score(snn, ann, relu1, labels)
     seconds = time.perf_counter() - started
-    print(f"\r{model.name}: {run.group}, {run.name}: {len(images):,} images in {seconds:.0f} s")
+    print(f"\r{model.path.stem}: {run.group}, {run.name}: {len(images):,} in {seconds:.0f} s      ")
     return {
         "ann": scores.ann,
         "relu1": scores.relu1,
@@ -159,14 +159,14 @@ def found_or_simulated(subject: Subject, run: Run, threads: int, out: Path) -> d
     images, _ = subject.splits[run.split]
     made_from = {
         **asdict(run),
-        "model": subject.model.name,
+        "model": subject.model.path.stem,
         "sha256": subject.model.source.sha256,
         "images": len(images),
         "first_images": hashlib.sha256(images[:8].tobytes()).hexdigest()[:16],
         "version": __version__,
     }
     label = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:10]
-    path = out / "runs" / f"{Path(subject.model.name).stem}-{run.group}-{label}.json"
+    path = out / "runs" / f"{subject.model.path.stem}-{run.group}-{label}.json"
     if path.exists():
         return dict(json.loads(path.read_text()))
     found = {**made_from, **simulate(subject, run, threads)}
@@ -216,13 +216,18 @@ def main() -> None:
             data = datasets.cifar10(arguments.data)
         else:
             data = datasets.fashion_mnist(arguments.data or datasets.FASHION_MNIST)
-        found = []
-        for number, path in enumerate(arguments.models):
-            subject = subject_of(path, data, arguments.validation, arguments.test)
-            runs = [*comparison(first=not number), *([] if number else experiments())]
-            found += [
-                found_or_simulated(subject, run, arguments.threads, arguments.out) for run in runs
-            ]
+        subjects = [
+            subject_of(path, data, arguments.validation, arguments.test)
+            for path in arguments.models
+        ]
+        runs = [
+            (subject, run) for subject in subjects for run in comparison(subject is subjects[0])
+        ]
+        runs += [(subjects[0], run) for run in experiments()]
+        found = [
+            found_or_simulated(subject, run, arguments.threads, arguments.out)
+            for subject, run in runs
+        ]
     except (Refused, SpinnConvertError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -26,19 +26,20 @@ HALF_PERCENT, WANTED = 0.005, 0.99
 def first_step(run: Run) -> int | None:
     """Return after how many of the paper's steps the SNN is first within 0.5 % of the ANN."""
     close = np.flatnonzero(np.array(run["accuracy"]) >= run["ann"] - HALF_PERCENT)
-    return int(close[0]) + 1 - run["depth"] if len(close) else None
+    return max(int(close[0]) + 1 - run["depth"], 0) if len(close) else None
 
 
 def agreeing_step(run: Run) -> int | None:
     """Return after how many of the paper's steps the SNN keeps agreeing with the ANN on 99 %."""
     short = np.flatnonzero(np.array(run["agreement"]) < WANTED)
     steps = int(short[-1]) + 2 if len(short) else 1
-    return steps - run["depth"] if steps <= len(run["agreement"]) else None
+    return max(steps - run["depth"], 0) if steps <= len(run["agreement"]) else None
 
 
 def write(runs: Sequence[Run], out: Path) -> None:
     """Write all tables and pictures, and a README.md that shows them."""
     parts = [HEAD]
+    draw_comparison([run for run in runs if run["group"] == "comparison"], out / "comparison.png")
     for title, text, header, rows, name in (
         comparison_table(runs),
         percentile_table(runs),
@@ -51,8 +52,8 @@ def write(runs: Sequence[Run], out: Path) -> None:
             parts += [f"## {title}", text, _markdown(header, rows)]
             if name in GROUPS:
                 draw([run for run in runs if run["group"] == name], out / f"{name}.png")
+            if name in (*GROUPS, "comparison"):
                 parts.append(f"![{title}]({name}.png)")
-    draw_comparison([run for run in runs if run["group"] == "comparison"], out / "comparison.png")
     (out / "README.md").write_text("\n\n".join(parts) + "\n")
 
 

@@ -59,7 +59,7 @@ for command in (inspect, score, tune):
 @click.option(
     "--steps",
     type=click.IntRange(1),
-    help="Time steps per image [default: 48 after the output's release].",
+    help="Time steps per image [default: 32 + depth after the output's release; 48 with a clamp].",
 )
 @click.option(
     "--settings",
@@ -109,7 +109,7 @@ for command in (inspect, score, tune):
 @click.option(
     "--horizon",
     type=click.IntRange(1),
-    help="Steps after the output's release at which the corrections hold [default: 16].",
+    help="Steps after the output's release at which corrections hold [default: 12 + depth/2].",
 )
 @click.option(
     "--paper",

@@ -23,7 +23,7 @@ from spinn_convert.ops import Floats
 from spinn_convert.recording import Progress, silent
 
 INSPECTED_IMAGES = 100
-CORRECTING_IMAGES = 200
+CORRECTING_IMAGES = 100
 
 
 def read(path: Path, data: Path | None, max_pool: str) -> tuple[Model, tuple[Layer, ...]]:
@@ -88,8 +88,9 @@ def scaled(
     """Return the network with these scales; `images` as for `calibrated`."""
     network = multiplied(convert(layers, scales, method, _made_from(model)), method.copies)
     values = host.core_input(model, images[:CORRECTING_IMAGES], threads)
+    steps = method.horizon or 12 + network.depth // 2
     return correct(
-        network, values, method.horizon, method.potentials, method.correct_bias, threads, progress
+        network, values, steps, method.potentials, method.correct_bias, threads, progress
     )
 
 

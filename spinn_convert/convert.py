@@ -34,7 +34,8 @@ class Method:
     dead_channels: "refuse" channels that calibration never saw active, or scale them as "layer".
     copies: neurons per activation of the populations that see only the analog input, in turn.
     potentials: "fixed" at v_init, or corrected per "channel" or "neuron"; correct_bias: biases,
-    too; horizon: steps after the output's release at which these are right on average.
+    too; horizon: steps after the output's release at which these are right on average; None: 12
+    and half the depth, about when the output is good enough.
     """
 
     percentile: float = 99.9
@@ -47,7 +48,7 @@ class Method:
     copies: int = 2
     potentials: str = "channel"
     correct_bias: bool = False
-    horizon: int = 16
+    horizon: int | None = None
 
 
 PAPER = Method(percentile=99.99, clamp_delay=1, copies=1, potentials="fixed")

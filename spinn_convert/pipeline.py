@@ -34,7 +34,9 @@ from spinn_convert.verify import verify
 Watch = Callable[[str], Progress]
 """Called with the name of a phase; returns where to report its progress."""
 
-STEPS_AFTER_RELEASE = 48
+STEPS_AFTER_CLAMP = 48
+STEPS_WITHOUT_CLAMP = 32
+"""And the depth: the first spikes have passed the sooner, the fewer layers there are."""
 STEPS_OF_BASIC = 300
 STEPS_ON_BOARD = 72
 CHECKED_IMAGES = 4
@@ -199,7 +201,8 @@ def _save(model: Model, network: Network, folder: Path) -> None:
 def settings_of(network: Network, job: Job) -> Settings:
     """Return time steps and threads of a job, with the defaults for its network."""
     released = max(p.release for p in network.readouts)
-    after = STEPS_AFTER_RELEASE if job.method.v_init else STEPS_OF_BASIC
+    unclamped = STEPS_WITHOUT_CLAMP + network.depth if job.method.v_init else STEPS_OF_BASIC
+    after = STEPS_AFTER_CLAMP if job.method.clamp_delay else unclamped
     steps = released + after
     if on_board(job):  # which resets images only after multiples of 16 steps
         steps = ceil((network.depth + STEPS_ON_BOARD) / 16) * 16

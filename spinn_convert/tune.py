@@ -48,7 +48,7 @@ TOLERANCE = 0.001
 """Of the agreement: a lower percentile makes faster spikes, and is worth that much."""
 WANTED_AGREEMENT = (0.99, 0.98)
 MARK = "settings.json"
-KEYS: dict[str, type] = {**get_type_hints(Method), "read_out": str, "steps": int}
+KEYS: dict[str, type] = {**get_type_hints(Method), "horizon": int, "read_out": str, "steps": int}
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,7 @@ def tune(
         ways.append(_simulated(model, network, method, read_out, some, job, watch))
     chosen, steps = _fewest(ways)
     settings = {**asdict(chosen.method), "read_out": chosen.read_out, "steps": steps}
+    settings = {name: value for name, value in settings.items() if value is not None}
     accuracy = float((judged.ann.argmax(1) == judged.labels).mean())
     return Tuned(accuracy, len(judged.ann), count, tuple(scalings), tuple(ways), settings)
 
