@@ -42,22 +42,25 @@ from spinn_convert.report import score
 CALIBRATION = 2_000
 OURS = Method()
 BESIDE_PAPER: dict[str, dict[str, Any]] = {
-    "99.9th percentile": {"percentile": 99.9},
+    "99.95th percentile": {"percentile": 99.95},
     "MMSE thresholds": {"thresholds": "mmse"},
     "potentials per channel": {"potentials": "channel"},
     "potentials per neuron": {"potentials": "neuron"},
     "biases corrected": {"correct_bias": True},
-    "2 copies of the first layer": {"copies": 2},
+    "2 copies of the first layer": {"copies": 2, "copied_layers": 1},
+    "2 copies of the first 3 layers": {"copies": 2},
     "no clamp, late read-out": {"clamp_delay": 0},
 }
 WITHOUT: dict[str, dict[str, Any]] = {
-    "all but the 99.9th percentile": {"percentile": 99.99},
+    "all but the percentile (99.99th)": {"percentile": 99.99},
     "all but potentials": {"potentials": "fixed"},
     "all but copies": {"copies": 1},
     "all, MMSE thresholds": {"thresholds": "mmse"},
     "all, potentials per neuron": {"potentials": "neuron"},
     "all, biases corrected": {"correct_bias": True},
-    "all, 4 copies": {"copies": 4},
+    "all, but copies of the first layer only": {"copied_layers": 1},
+    "all, 3 copies": {"copies": 3},
+    "all, copies of every layer": {"copied_layers": 1000},
 }
 
 

@@ -69,7 +69,7 @@ for command in (inspect, score, tune):
 @click.option(
     "--percentile",
     type=click.FloatRange(50, 100),
-    help="Of the activations, becomes the scale [default: 99.9].",
+    help="Of the activations, becomes the scale [default: 99.95].",
 )
 @click.option(
     "--normalisation",
@@ -93,7 +93,10 @@ for command in (inspect, score, tune):
 @click.option(
     "--copies",
     type=click.IntRange(1, 16),
-    help="Neurons per activation of the first layer, firing in turn [default: 2].",
+    help="Neurons per activation of the first layers, firing in turn [default: 2].",
+)
+@click.option(
+    "--copied-layers", type=click.IntRange(0), help="How many layers those are [default: 3]."
 )
 @click.option(
     "--potentials",

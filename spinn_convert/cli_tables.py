@@ -111,7 +111,7 @@ def tuned_tables(tuned: Any) -> list[Table]:
         scalings.add_row(row.name, row.method.normalisation, relu1, agreement)
     title = f"steps, and synaptic events per image, on {tuned.simulated} other calibration images"
     ways = Table(title=title, caption="counted with the network's depth, as on a board")
-    for column in ("d", "potentials", "copies", "read-out", "neurons"):
+    for column in ("d", "potentials", "copied layers", "read-out", "neurons"):
         ways.add_column(column, justify="right")
     losses, agreements = (0.02, 0.01, 0.005), (0.98, 0.99)
     for column in (
@@ -126,6 +126,7 @@ def tuned_tables(tuned: Any) -> list[Table]:
             "-" if n is None else f"{n} ({n * way.events_per_step / 1e6:,.0f} M)" for n in found
         ]
         method = way.method
-        shown = str(method.clamp_delay), method.potentials, str(method.copies), way.read_out
+        copied = str(method.copied_layers if method.copies > 1 else 0)
+        shown = str(method.clamp_delay), method.potentials, copied, way.read_out
         ways.add_row(*shown, f"{way.neurons:,}", *cells)
     return [scalings, ways]

@@ -57,7 +57,8 @@ def data_path(model: Path, given: Path | None) -> Path:
 def draft(model: Model, layers: tuple[Layer, ...], method: Method) -> Network:
     """Return the network with all scales 1: right in all but its weights."""
     ones = {layer.name: np.ones(1, np.float32) for layer in layers}
-    return multiplied(convert(layers, ones, method, _made_from(model)), method.copies)
+    network = convert(layers, ones, method, _made_from(model))
+    return multiplied(network, method.copies, method.copied_layers)
 
 
 def calibrated(
@@ -86,7 +87,8 @@ def scaled(
     progress: Progress = silent,
 ) -> Network:
     """Return the network with these scales; `images` as for `calibrated`."""
-    network = multiplied(convert(layers, scales, method, _made_from(model)), method.copies)
+    network = convert(layers, scales, method, _made_from(model))
+    network = multiplied(network, method.copies, method.copied_layers)
     values = host.core_input(model, images[:CORRECTING_IMAGES], threads)
     steps = method.horizon or 12 + network.depth // 2
     return correct(

@@ -3,8 +3,8 @@
 k neurons with the same input and initial potentials (j + v) / k, j = 0 ... k - 1, fire together as
 one neuron with a threshold k times smaller would: sum_j floor(x + j / k) = floor(k x) (Hermite's
 identity). So a rate over T steps has k T levels, at k times the neurons, synapses and spikes of
-that layer. It pays for the first layer, which alone passes on more than half of the rounding error
-of a residual network (`benchmarks/rounding_by_layer.py`): every later layer sees its spikes.
+that layer. It pays for the first layers: the very first alone makes more than half of the rounding
+error of a residual network (`benchmarks/rounding_by_layer.py`), as every later one sees its spikes.
 """
 
 from __future__ import annotations
@@ -27,19 +27,17 @@ def groups(network: Network) -> list[tuple[Population, ...]]:
     return [tuple(group) for group in found.values()]
 
 
-def multiplied(network: Network, copies: int) -> Network:
-    """Return the network with `copies` populations for each that sees only the analog input."""
-    if copies == 1:
+def multiplied(network: Network, copies: int, layers: int) -> Network:
+    """Return the network with `copies` populations for each of the first `layers` by depth."""
+    if copies == 1 or layers == 0:
         return network
     taken = {population.name for population in network.populations}
     populations: dict[str, tuple[Population, ...]] = {}
     for population in network.populations:
-        sources = {projection.source for projection in network.incoming(population)}
-        first = population.kind == "spiking" and sources == {network.input.name}
-        populations[population.name] = (
-            tuple(_copy(network, population, taken, j, copies) for j in range(copies))
-            if first
-            else (population,)
+        early = population.kind == "spiking" and population.depth < layers
+        populations[population.name] = tuple(
+            _copy(network, population, taken, j, copies if early else 1)
+            for j in range(copies if early else 1)
         )
     projections = []
     for projection in network.projections:
@@ -57,6 +55,8 @@ def multiplied(network: Network, copies: int) -> Network:
 def _copy(
     network: Network, population: Population, taken: set[str], j: int, copies: int
 ) -> Population:
+    if copies == 1:
+        return population
     name, number = population.name, j + 1
     while j and name in taken:
         name, number = f"{population.name} copy {number}", number + 1

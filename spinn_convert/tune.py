@@ -29,17 +29,18 @@ from spinn_convert.ops import Floats
 from spinn_convert.recording import Settings, Stimulus
 
 SCALINGS: tuple[dict[str, Any], ...] = (
-    *({"percentile": percentile} for percentile in (99.0, 99.9, 99.99, 99.999, 100.0)),
+    *({"percentile": percentile} for percentile in (99.0, 99.9, 99.95, 99.99, 99.999, 100.0)),
     {"percentile": 100.0, "thresholds": "mmse"},
     *({"percentile": p, "normalisation": "layer"} for p in (99.9, 99.99, 100.0)),
 )
 WAYS: tuple[tuple[dict[str, Any], str], ...] = (
     ({"clamp_delay": 1, "copies": 1, "potentials": "fixed"}, "all"),
     ({"clamp_delay": 2, "copies": 1, "potentials": "fixed"}, "all"),
-    ({"clamp_delay": 1, "copies": 2, "potentials": "channel"}, "all"),
+    ({"clamp_delay": 1, "copies": 1, "potentials": "channel"}, "all"),
     ({"clamp_delay": 0, "copies": 1, "potentials": "fixed"}, "late"),
     ({"clamp_delay": 0, "copies": 1, "potentials": "channel"}, "late"),
-    ({"clamp_delay": 0, "copies": 2, "potentials": "channel"}, "late"),
+    ({"clamp_delay": 0, "copies": 2, "copied_layers": 1, "potentials": "channel"}, "late"),
+    ({"clamp_delay": 0, "copies": 2, "copied_layers": 3, "potentials": "channel"}, "late"),
 )
 """Changes of the method, and the read-out; the first is the paper's."""
 STEPS_BEHIND_RELEASE = 64
@@ -85,7 +86,7 @@ class Way:
     def name(self) -> str:
         """What the way is called in pictures."""
         method = self.method
-        copies = f", {method.copies} copies" if method.copies > 1 else ""
+        copies = f", {method.copied_layers} layers copied" if method.copies > 1 else ""
         return f"d = {method.clamp_delay}, V {method.potentials}{copies}, read {self.read_out}"
 
 

@@ -1,4 +1,4 @@
-"""Copies of the first layer: the same function, k times finer."""
+"""Copies of the first layers: the same function, k times finer."""
 
 from dataclasses import replace
 
@@ -8,7 +8,8 @@ from test_potentials import small_network
 
 from spinn_convert import rate
 from spinn_convert.backends import nest, reference
-from spinn_convert.copies import multiplied
+from spinn_convert.backends.potentials import correct
+from spinn_convert.copies import groups, multiplied
 from spinn_convert.network import neurons
 from spinn_convert.recording import Settings, Stimulus
 
@@ -17,7 +18,7 @@ from spinn_convert.recording import Settings, Stimulus
 def test_copies_change_no_rate(copies):
     network = small_network()
     values = np.random.default_rng(1).standard_normal((5, 2, 6, 6)).astype(np.float32)
-    more = multiplied(network, copies)
+    more = multiplied(network, copies, 1)
     first = next(p for p in network.populations if p.name == "first")
     assert neurons(more) == neurons(network) + (copies - 1) * first.size
     for clip in (False, True):
@@ -34,7 +35,7 @@ def test_copies_fire_as_one_neuron_with_a_smaller_threshold(copies):
     values = np.random.default_rng(2).standard_normal((3, 2, 6, 6)).astype(np.float32)
     steps = 17
     names = ["first", *(f"first copy {number}" for number in range(2, copies + 1))]
-    more = multiplied(network, copies)
+    more = multiplied(network, copies, 1)
     recording = reference.run(more, Stimulus(values), Settings(steps, record=tuple(names)))
     current = rate.input_currents(network, values)["first"].reshape(3, -1)
     fired = np.zeros(current.shape)
@@ -47,14 +48,25 @@ def test_copies_fire_as_one_neuron_with_a_smaller_threshold(copies):
     assert fired[slow] == pytest.approx(wanted[slow], abs=0)
 
 
-def test_nest_fires_the_same_spikes():
-    network = multiplied(small_network(), 2)
+@pytest.mark.parametrize("layers", [1, 2])
+def test_nest_fires_the_same_spikes(layers):
+    network = multiplied(small_network(), 2, layers)
     values = np.random.default_rng(3).standard_normal((2, 2, 6, 6)).astype(np.float32)
     settings = Settings(20, record=("first", "first copy 2", "second"))
     ours, theirs = (b.run(network, Stimulus(values), settings) for b in (reference, nest))
     for name in settings.record:
         assert np.array_equal(ours.spikes[name], theirs.spikes[name])
     assert np.array_equal(ours.readout["out"], theirs.readout["out"])
+
+
+def test_copies_are_corrected_together():
+    """Each on its own would move to the middle, and they would no longer fire in turn."""
+    network = multiplied(small_network(), 2, 2)
+    values = np.random.default_rng(4).standard_normal((10, 2, 6, 6)).astype(np.float32)
+    corrected = {p.name: p for p in correct(network, values, 12, "channel").populations}
+    between = corrected["second copy 2"].v_init - corrected["second"].v_init
+    assert between == pytest.approx(0.5, abs=1e-3)
+    assert [len(group) for group in groups(network)] == [1, 2, 2, 1]
 
 
 def test_names_that_are_taken_are_left_alone():
@@ -71,6 +83,6 @@ def test_names_that_are_taken_are_left_alone():
         )
         for p in network.projections
     )
-    renamed = multiplied(replace(network, populations=populations, projections=projections), 2)
+    renamed = multiplied(replace(network, populations=populations, projections=projections), 2, 1)
     names = [p.name for p in renamed.populations]
     assert names == ["x", "first", "first copy 3", "first copy 2", "out"]
