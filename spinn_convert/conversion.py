@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 from spinn_convert import host, store
 from spinn_convert.backends.potentials import correct
 from spinn_convert.calibrate import calibrate
-from spinn_convert.convert import PAPER, Method, convert
+from spinn_convert.convert import Method, convert
 from spinn_convert.copies import multiplied
 from spinn_convert.data import image_shape, load_dataset, normalised
 from spinn_convert.errors import ModelError, Problem
@@ -106,7 +105,7 @@ def inspect(path: Path, data: Path | None, max_pool: str = "spiking") -> tuple[N
         return store.load(path), True
     model, layers = read(path, data, max_pool)
     found = data_path(path, data)
-    method = replace(PAPER, dead_channels="layer")
+    method = Method(dead_channels="layer", potentials="fixed")
     if data is None and not found.exists():
         return draft(model, layers, method), False
     calibration = load_dataset(found, model.image_shape, None).calibration

@@ -55,13 +55,13 @@ def test_main_command_writes_network_report_and_picture(tmp_path):
     assert "exists already" in again.stderr
     assert json.loads((folder / "report.json").read_text()) == report
     inspected = spinn_convert("inspect", folder / "network.npz", cwd=tmp_path)
-    assert "108,554" in inspected.stdout
+    assert "146,186" in inspected.stdout
 
 
 def test_inspect_prints_the_totals(tmp_path):
     done = spinn_convert("inspect", MODEL, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "108,554" in done.stdout
+    assert "146,186" in done.stdout
     assert not list(tmp_path.iterdir())
 
 
