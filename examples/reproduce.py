@@ -94,13 +94,13 @@ def experiments() -> Iterator[Run]:
     for percentile in (99.9, 99.99, 100.0):
         method = replace(PAPER, percentile=percentile, normalisation="layer")
         yield Run("percentiles", f"{percentile:g} per layer", method, 110)
-    yield Run("methods", "basic", BASIC, 330)
+    yield Run("methods", "basic", BASIC, 240)
     for name, changes in (
         ("channel-wise", {"percentile": 99.99, "normalisation": "channel"}),
         ("V = 1/2", {"v_init": 0.5}),
         ("clamp, d = 1", {"clamp_delay": 1}),
     ):
-        yield Run("methods", name, replace(BASIC, **changes), 330)
+        yield Run("methods", name, replace(BASIC, **changes), 240)
     yield Run("methods", "extended (all three)", PAPER, 110)
     for d in (0, 1, 2, 3):
         yield Run("clamps", f"d = {d}", replace(PAPER, clamp_delay=d), 110 - 17 * d)
@@ -117,7 +117,7 @@ def comparison(first: bool) -> Iterator[Run]:
     yield Run("comparison", "extended", PAPER, 60, "all", "test")
     yield Run("comparison", "ours", OURS, None, "late", "test")
     if first:
-        yield Run("comparison", "basic", BASIC, 300, "all", "test")
+        yield Run("comparison", "basic", BASIC, 200, "all", "test")
 
 
 def simulate(subject: Subject, run: Run, threads: int) -> dict[str, Any]:

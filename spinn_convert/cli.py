@@ -170,8 +170,8 @@ for command in (inspect, score, tune):
 @click.option(
     "--read-out",
     type=click.Choice(["all", "late"]),
-    help="Read the output's potential from step 0, or from when the first spikes have passed"
-    " [default: late without clamp].",
+    help="Read the output's potential from step 0, or from half of its steps [default: late without"
+    " clamp].",
 )
 @click.option(
     "--record",

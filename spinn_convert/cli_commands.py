@@ -79,9 +79,8 @@ def tune(model: Path, dead_channels: str, threads: int | None, **options: Any) -
 @click.option(
     "--read-out",
     type=click.Choice(["all", "late"]),
-    default="all",
-    show_default=True,
-    help="Read the potential from step 0, or from when the first spikes have passed.",
+    help="Read the potential from step 0, or from half of its steps [default: as the recording"
+    " says, else all].",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all numbers as JSON.")
 def score(
@@ -89,7 +88,7 @@ def score(
     labels: Path,
     network: Path | None,
     readout: str | None,
-    read_out: str,
+    read_out: str | None,
     as_json: bool,
 ) -> None:
     """Score RECORDING: accuracy over time of output potentials, in any file that Neo reads."""

@@ -34,13 +34,19 @@ def require_neo() -> None:
         raise BackendError([Problem("recordings", f"not installed: {', '.join(missing)}", fix)])
 
 
-def output_block(recording: Recording, network: Network, predictions: NDArray[np.int64]) -> Any:
-    """Return the potentials as a Neo block; predictions: of the ANN, (B,), for the agreement."""
+def output_block(
+    recording: Recording, network: Network, predictions: NDArray[np.int64], read_out: str
+) -> Any:
+    """Return the potentials as a Neo block, and how they are to be read.
+
+    predictions: of the ANN, (B,), for the agreement. read_out: "all" or "late".
+    """
     import neo
     import quantities as pq
 
     steps, images = recording.settings.steps, len(predictions)
     block, segment = _new_block(recording, network)
+    block.annotate(read_out=read_out)
     for readout in network.readouts:
         potentials = recording.readout[readout.name].reshape(images * steps, -1)
         segment.analogsignals.append(

@@ -157,7 +157,7 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
             else:
                 script.write_nest(network, presented, job.script, job.overwrite)
         if job.record:
-            block = neo_recording.output_block(recording, network, ann.argmax(1))
+            block = neo_recording.output_block(recording, network, ann.argmax(1), _read_out(job))
             neo_recording.save(block, folder / "recording.nix")
         if record:
             block = neo_recording.spike_block(recording, network)

@@ -14,13 +14,13 @@ from spinn_convert.errors import DataError, Problem
 
 
 def score_recording(
-    path: Path, labels: Path, network: Path | None, signal: str | None, read_out: str
+    path: Path, labels: Path, network: Path | None, signal: str | None, read_out: str | None
 ) -> dict[str, Any]:
     """Return accuracy and agreement over time steps of the output potentials in a Neo file.
 
     labels: .npz with the array `labels`, or .npy; the first of them belong to the images of the
     recording. network: network.npz, to make sure that the recording is its own, and for the release
-    of its output.
+    of its output. read_out: None for what the recording says, or "all" if it says nothing.
     Raises DataError when they do not fit each other.
     """
     block = neo_recording.read(path)
@@ -29,6 +29,7 @@ def score_recording(
     truth = _fitting(labels, load_labels(labels), path, images, classes)
     if network is not None:
         release = _release(network, path, block, classes)
+    read_out = read_out or str(block.annotations.get("read_out", "all"))
     starts = readout.starts(read_out, release, steps)
     found = readout.activations(potentials, starts, release).argmax(2)
     ann = neo_recording.ann_predictions(block)

@@ -23,7 +23,8 @@ MODEL, DATA = EXAMPLES / "resnet18.onnx", EXAMPLES / "resnet18.npz"
 def outcome(tmp_path_factory):
     """Twelve images of the example, with the spikes of a small population."""
     out = tmp_path_factory.mktemp("recorded") / "out"
-    job = pipeline.Job(MODEL, images=12, steps=60, threads=2, out=out, record=("output", "relu_16"))
+    record, steps = ("output", "relu_16"), 60
+    job = pipeline.Job(MODEL, images=12, steps=steps, out=out, record=record, read_out="all")
     return pipeline.execute(job)
 
 
@@ -44,11 +45,23 @@ def by_hand(path, potentials):
 
 def test_score_of_the_recording_is_that_of_the_report(outcome):
     found = score_recording(
-        outcome.folder / "recording.nix", DATA, outcome.folder / "network.npz", None, "all"
+        outcome.folder / "recording.nix", DATA, outcome.folder / "network.npz", None, None
     )
     assert found["ann"] == outcome.report["ann"]
     for key, value in found["snn"].items():
         assert value == pytest.approx(outcome.report["snn"][key]), key
+
+
+def test_recording_says_how_it_is_read(tmp_path, outcome):
+    block = neo_recording.output_block(
+        outcome.recording, outcome.network, np.zeros(12, int), "late"
+    )
+    neo_recording.save(block, tmp_path / "late.nix")
+    said, late, all_steps = (
+        score_recording(tmp_path / "late.nix", DATA, None, None, how)
+        for how in (None, "late", "all")
+    )
+    assert said == late != all_steps
 
 
 def test_spikes_come_back_as_trains(outcome):
@@ -107,7 +120,9 @@ def test_what_does_not_belong_together_is_refused(tmp_path, outcome, case):
 
 
 def test_a_recording_of_another_model_is_refused(tmp_path, outcome):
-    block = neo_recording.output_block(outcome.recording, outcome.network, np.zeros(12, int))
+    block = neo_recording.output_block(
+        outcome.recording, outcome.network, np.zeros(12, int), "late"
+    )
     block.annotations["sha256"] = "0" * 64
     neo_recording.save(block, tmp_path / "other.nix")
     with pytest.raises(DataError, match="another model"):
