@@ -67,13 +67,14 @@ def calibrated(
     method: Method,
     threads: int,
     progress: Progress = silent,
+    correcting: Progress = silent,
 ) -> Network:
     """Return the network with its scales from calibration images (B, *image shape).
 
     Initial potentials (and biases) are corrected on the first CORRECTING_IMAGES of them.
     """
     scales = calibrate(model, layers, images, method, threads, progress)
-    return scaled(model, layers, images, scales, method, threads)
+    return scaled(model, layers, images, scales, method, threads, correcting)
 
 
 def scaled(
@@ -88,6 +89,8 @@ def scaled(
     """Return the network with these scales; `images` as for `calibrated`."""
     network = convert(layers, scales, method, _made_from(model))
     network = multiplied(network, method.copies, method.copied_layers)
+    if not method.corrects:
+        return network
     values = host.core_input(model, images[:CORRECTING_IMAGES], threads)
     steps = method.horizon or 12 + network.depth // 2
     return correct(

@@ -51,6 +51,11 @@ class Method:
     correct_bias: bool = False
     horizon: int | None = None
 
+    @property
+    def corrects(self) -> bool:
+        """Whether calibration images are simulated to correct the network."""
+        return self.potentials != "fixed" or self.correct_bias
+
 
 PAPER = Method(percentile=99.99, clamp_delay=1, copies=1, potentials="fixed")
 """The extended conversion of the paper."""

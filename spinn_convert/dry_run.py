@@ -20,7 +20,7 @@ from spinn_convert.data import load_dataset, normalised
 from spinn_convert.errors import BackendError
 from spinn_convert.network import Network
 from spinn_convert.ops import Floats
-from spinn_convert.recording import Settings
+from spinn_convert.recording import Settings, silent
 
 MARK = "dry_run.txt"
 
@@ -39,8 +39,9 @@ def execute(job: pipeline.Job, watch: pipeline.Watch) -> tuple[DryRun, Path]:
         found = conversion.data_path(job.model, job.data)
         dataset = load_dataset(found, model.image_shape, None)
         images = normalised(dataset.calibration)
+        correcting = watch("potentials") if job.method.corrects else silent
         network = conversion.calibrated(
-            model, layers, images, job.method, job.threads, watch("calibrate")
+            model, layers, images, job.method, job.threads, watch("calibrate"), correcting
         )
         store.save(network, folder / "network.npz")
         some = host.core_input(model, images[: pipeline.SIZING_IMAGES], job.threads)

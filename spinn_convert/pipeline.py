@@ -115,8 +115,9 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
             _check(backend, rough, job)
         with timing.phase("calibrate"):
             images = normalised(dataset.calibration)
+            correcting = watch("potentials") if job.method.corrects else silent
             network = conversion.calibrated(
-                model, layers, images, job.method, job.threads, watch("calibrate")
+                model, layers, images, job.method, job.threads, watch("calibrate"), correcting
             )
         with timing.phase("verify"):
             verify(model, layers, network, images[:CHECKED_IMAGES], job.threads)

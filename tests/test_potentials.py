@@ -80,11 +80,6 @@ def test_bias_takes_the_error_per_step(values):
         assert (old.name == "second") == (not np.array_equal(old.bias, new.bias))
 
 
-def test_nothing_is_corrected_where_nothing_is_asked_for(values):
-    network = small_network()
-    assert potentials.correct(network, values, STEPS, "fixed") is network
-
-
 def test_threads_and_what_was_seen_before_change_nothing(values):
     one, two = (
         potentials.correct(small_network(), values, STEPS, "channel", True, threads)

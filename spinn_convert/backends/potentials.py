@@ -63,8 +63,6 @@ def correct(
     Populations that see only the analog input keep theirs: nothing there comes late. Copies are
     corrected together, so that they go on firing in turn.
     """
-    if potentials == "fixed" and not bias:
-        return network
     wanted, analog = _mean_rates(network, values), input_currents(network, values)
     program = compile_program(network)
     total = steps + max(readout.release for readout in network.readouts)
