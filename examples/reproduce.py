@@ -66,7 +66,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """One simulation: `after` steps behind the output's release, or 45 and the depth if None."""
+    """One simulation: `after` steps from the output's release, or 54 + depth / 2 if None."""
 
     group: str
     name: str
@@ -126,7 +126,7 @@ def simulate(subject: Subject, run: Run, threads: int) -> dict[str, Any]:
     model, layers = subject.model, subject.layers
     images, labels = subject.splits[run.split]
     network = conversion.calibrated(model, layers, subject.calibration, run.method, threads)
-    steps = network.readouts[0].release + (run.after or 45 + network.depth)
+    steps = network.readouts[0].release + (run.after or 54 + network.depth // 2)
 
     def progress(done: int, total: int) -> None:
         if done % 50 == 0 or done == total:

@@ -17,12 +17,16 @@ from spinn_convert.data import image_shape, load_dataset, normalised
 from spinn_convert.errors import ModelError, Problem
 from spinn_convert.fold import Layer, fold
 from spinn_convert.load import Model, load
-from spinn_convert.network import Network
+from spinn_convert.network import Network, neurons
 from spinn_convert.ops import Floats
 from spinn_convert.recording import Progress, silent
 
 INSPECTED_IMAGES = 100
 CORRECTING_IMAGES = 100
+MOST_SPIKES = 500_000_000
+"""Held at a time while potentials are corrected: 2 GB."""
+LARGEST_RATE = 0.15
+"""Spikes per neuron and step, on average; the ResNets of the examples have 0.07 to 0.13."""
 
 
 def read(path: Path, data: Path | None, max_pool: str) -> tuple[Model, tuple[Layer, ...]]:
@@ -71,7 +75,8 @@ def calibrated(
 ) -> Network:
     """Return the network with its scales from calibration images (B, *image shape).
 
-    Initial potentials (and biases) are corrected on the first CORRECTING_IMAGES of them.
+    Initial potentials (and biases) are corrected on the first of them: 100, or as many as leave
+    less than MOST_SPIKES.
     """
     scales = calibrate(model, layers, images, method, threads, progress)
     return scaled(model, layers, images, scales, method, threads, correcting)
@@ -91,8 +96,9 @@ def scaled(
     network = multiplied(network, method.copies, method.copied_layers)
     if not method.corrects:
         return network
-    values = host.core_input(model, images[:CORRECTING_IMAGES], threads)
     steps = method.horizon or 12 + network.depth // 2
+    fitting = MOST_SPIKES / (LARGEST_RATE * steps * neurons(network))
+    values = host.core_input(model, images[: int(np.clip(fitting, 1, CORRECTING_IMAGES))], threads)
     return correct(
         network, values, steps, method.potentials, method.correct_bias, threads, progress
     )
