@@ -40,6 +40,8 @@ from spinn_convert.recording import Settings, Stimulus
 from spinn_convert.report import score
 
 CALIBRATION = 2_000
+FEW = 500
+"""Images for what is compared by steps, not by the last tenth of a percent."""
 OURS = Method()
 BESIDE_PAPER: dict[str, dict[str, Any]] = {
     "99.95th percentile": {"percentile": 99.95},
@@ -66,7 +68,10 @@ WITHOUT: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """One simulation: `after` steps from the output's release, or 54 + depth / 2 if None."""
+    """One simulation: `after` steps from the output's release, or 54 + depth / 2 if None.
+
+    images: the first so many of the split, or all if None.
+    """
 
     group: str
     name: str
@@ -74,6 +79,7 @@ class Run:
     after: int | None
     read_out: str = "all"
     split: str = "validation"
+    images: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,22 +100,22 @@ def experiments() -> Iterator[Run]:
     for percentile in (99.9, 99.99, 100.0):
         method = replace(PAPER, percentile=percentile, normalisation="layer")
         yield Run("percentiles", f"{percentile:g} per layer", method, 110)
-    yield Run("methods", "basic", BASIC, 240)
+    yield Run("methods", "basic", BASIC, 240, images=FEW)
     for name, changes in (
         ("channel-wise", {"percentile": 99.99, "normalisation": "channel"}),
         ("V = 1/2", {"v_init": 0.5}),
         ("clamp, d = 1", {"clamp_delay": 1}),
     ):
-        yield Run("methods", name, replace(BASIC, **changes), 240)
-    yield Run("methods", "extended (all three)", PAPER, 110)
+        yield Run("methods", name, replace(BASIC, **changes), 240, images=FEW)
+    yield Run("methods", "extended (all three)", PAPER, 110, images=FEW)
     for d in (0, 1, 2, 3):
-        yield Run("clamps", f"d = {d}", replace(PAPER, clamp_delay=d), 110 - 17 * d)
+        yield Run("clamps", f"d = {d}", replace(PAPER, clamp_delay=d), 110 - 17 * d, images=FEW)
     for name, changes in BESIDE_PAPER.items():
         late = "late" if "clamp_delay" in changes else "all"
-        yield Run("beyond", f"extended, {name}", replace(PAPER, **changes), 60, late)
+        yield Run("beyond", f"extended, {name}", replace(PAPER, **changes), 60, late, images=FEW)
     for name, changes in WITHOUT.items():
-        yield Run("beyond", name, replace(OURS, **changes), 60, "late")
-    yield Run("beyond", "all: our default", OURS, 60, "late")
+        yield Run("beyond", name, replace(OURS, **changes), 60, "late", images=FEW)
+    yield Run("beyond", "all: our default", OURS, 60, "late", images=FEW)
 
 
 def comparison(first: bool) -> Iterator[Run]:
@@ -124,7 +130,7 @@ def simulate(subject: Subject, run: Run, threads: int) -> dict[str, Any]:
     """Convert and simulate; return accuracies by step and what they cost."""
     started = time.perf_counter()
     model, layers = subject.model, subject.layers
-    images, labels = subject.splits[run.split]
+    images, labels = (array[: run.images] for array in subject.splits[run.split])
     network = conversion.calibrated(model, layers, subject.calibration, run.method, threads)
     steps = network.readouts[0].release + (run.after or 54 + network.depth // 2)
 
@@ -159,7 +165,7 @@ def simulate(subject: Subject, run: Run, threads: int) -> dict[str, Any]:
 
 def found_or_simulated(subject: Subject, run: Run, threads: int, out: Path) -> dict[str, Any]:
     """Return the result of a run, from its file if that is of the same network and settings."""
-    images, _ = subject.splits[run.split]
+    images = subject.splits[run.split][0][: run.images]
     made_from = {
         **asdict(run),
         "model": subject.model.path.stem,
