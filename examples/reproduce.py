@@ -5,10 +5,10 @@ r"""Repeat the experiments of Mueller et al. 2021 on trained ResNets, and go bey
         --data cifar-10-python.tar.gz
 
 The first network gets all experiments, every other one the comparison on the test images. Writes
-CSV, Markdown and pictures to docs/results; a run that is found there, of the same network, settings
-and images, is not repeated. Scales and initial potentials come from the first 2,000 held-out
-training images, every choice between settings from the next (validation), and the test images are
-looked at once, in the last table.
+CSV, Markdown and pictures to docs/results, of all runs that are found there; a run of the same
+network, settings and images is not repeated. Scales and initial potentials come from the first
+2,000 held-out training images, every choice between settings from the next (validation), and the
+test images are looked at for the comparison alone.
 """
 
 from __future__ import annotations
@@ -163,8 +163,8 @@ def simulate(subject: Subject, run: Run, threads: int) -> dict[str, Any]:
     }
 
 
-def found_or_simulated(subject: Subject, run: Run, threads: int, out: Path) -> dict[str, Any]:
-    """Return the result of a run, from its file if that is of the same network and settings."""
+def simulated_once(subject: Subject, run: Run, threads: int, out: Path) -> None:
+    """Write the result of a run, unless there is one of the same network and settings."""
     images = subject.splits[run.split][0][: run.images]
     made_from = {
         **asdict(run),
@@ -177,13 +177,12 @@ def found_or_simulated(subject: Subject, run: Run, threads: int, out: Path) -> d
     label = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:10]
     path = out / "runs" / f"{subject.model.path.stem}-{run.group}-{label}.json"
     if path.exists():
-        return dict(json.loads(path.read_text()))
-    found = {**made_from, **simulate(subject, run, threads)}
+        return
+    found = {**made_from, "written": time.time(), **simulate(subject, run, threads)}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(found) + "\n")
     partial.replace(path)
-    return found
 
 
 def subject_of(path: Path, data: datasets.Dataset, validation: int, test: int) -> Subject:
@@ -215,6 +214,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="where CIFAR-10 is; Fashion-MNIST's folder")
     parser.add_argument("--validation", type=int, default=1_000, help="images, at most 3000")
     parser.add_argument("--test", type=int, default=10_000, help="images")
+    parser.add_argument("--comparison-only", action="store_true", help="for every network")
     parser.add_argument("--threads", type=int, default=pipeline.Job(Path()).threads)
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     arguments = parser.parse_args()
@@ -232,15 +232,14 @@ def main() -> None:
         runs = [
             (subject, run) for subject in subjects for run in comparison(subject is subjects[0])
         ]
-        runs += [(subjects[0], run) for run in experiments()]
-        found = [
-            found_or_simulated(subject, run, arguments.threads, arguments.out)
-            for subject, run in runs
-        ]
+        if not arguments.comparison_only:
+            runs += [(subjects[0], run) for run in experiments()]
+        for subject, run in runs:
+            simulated_once(subject, run, arguments.threads, arguments.out)
     except (Refused, SpinnConvertError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    results.write(found, arguments.out)
+    results.write(results.read(arguments.out), arguments.out)
     print(f"wrote {arguments.out}/README.md")
 
 

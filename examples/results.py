@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,12 @@ def agreeing_step(run: Run) -> int | None:
     return max(steps - run["depth"], 0) if steps <= len(run["agreement"]) else None
 
 
+def read(out: Path) -> list[Run]:
+    """Return the runs in a folder: the networks by depth, and in the order they were simulated."""
+    runs = [dict(json.loads(path.read_text())) for path in (out / "runs").glob("*.json")]
+    return sorted(runs, key=lambda run: (run["depth"], run["written"]))
+
+
 def write(runs: Sequence[Run], out: Path) -> None:
     """Write all tables and pictures, and a README.md that shows them."""
     parts = [HEAD]
@@ -59,7 +66,8 @@ def write(runs: Sequence[Run], out: Path) -> None:
 
 def comparison_table(runs: Sequence[Run]) -> Any:
     """Return the paper's table II: every network on its test images."""
-    header = ("network", "conversion", "ANN", "SNN at the end", "loss", "steps to ANN - 0.5 %")
+    header = ("network", "images", "conversion", "ANN", "SNN at the end", "loss")
+    header += ("steps to ANN - 0.5 %",)
     header += ("steps to 99 % agreement", "with depth", "neurons", "events to 99 %, M", "step/s")
     rows, extended = [], {}
     for run in [run for run in runs if run["group"] == "comparison"]:
@@ -72,6 +80,7 @@ def comparison_table(runs: Sequence[Run]) -> Any:
         rows.append(
             (
                 f"{run['model']}, depth {run['depth']}",
+                f"{run['images']:,}",
                 run["name"],
                 _percent(run["ann"]),
                 _percent(run["accuracy"][-1]),
@@ -84,9 +93,7 @@ def comparison_table(runs: Sequence[Run]) -> Any:
                 f"{run['image_steps_per_second']:,}",
             )
         )
-    images = next((run["images"] for run in runs if run["group"] == "comparison"), 0)
-    text = f"{images:,} test images, looked at for this table alone. {COMPARISON}"
-    return "The four networks", text, header, rows, "comparison"
+    return "The networks", COMPARISON, header, rows, "comparison"
 
 
 def percentile_table(runs: Sequence[Run]) -> Any:
@@ -200,9 +207,8 @@ HEAD = """# The paper's experiments, repeated and continued
 Written by `examples/reproduce.py` from the files in `runs/`: Mueller et al. 2021, "Minimizing
 Inference Time". Simulated by the reference, which NEST equals spike for spike. Steps are counted as
 in the paper; on hardware a spike needs a step from layer to layer, so the depth comes on top."""
-COMPARISON = (
-    "Agreement is the share of images on which the SNN says what the ANN says, right or not."
-)
+COMPARISON = """The first test images, looked at for this table alone. Agreement is the share of
+images on which the SNN says what the ANN says, right or not; "1x" is the extended conversion."""
 FIGURE_2 = "The paper's table II and figure 2: each of its methods alone, and all together."
 FIGURE_3 = "The paper's figure 3: N(l) = d * l."
 FIGURE_OURS = "Each addition to the extended conversion alone; ours, and ours without one of them."
