@@ -104,7 +104,7 @@ def test_means_replace_maxima_only_where_they_are_asked_for(
     x = np.random.default_rng(1).standard_normal((20, 1, 6, 5)).astype(np.float32)
     arrays = {"images": x, "calibration_images": x, "labels": np.zeros(20, int)}
     np.savez(path.with_suffix(".npz"), **arrays)
-    job = pipeline.Job(path, out=tmp_path / "out", max_pool=max_pool, steps=100)
+    job = pipeline.Job(path, method=PAPER, out=tmp_path / "out", max_pool=max_pool, steps=100)
     outcome = pipeline.execute(job)
     assert len(outcome.network.spiking) == populations
     assert outcome.report["settings"]["max_pool"] == max_pool
