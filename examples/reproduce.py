@@ -40,7 +40,7 @@ from spinn_convert.recording import Settings, Stimulus
 from spinn_convert.report import score
 
 CALIBRATION = 2_000
-FEW = 500
+FEW = 300
 """Images for what is compared by steps, not by the last tenth of a percent."""
 OURS = Method()
 BESIDE_PAPER: dict[str, dict[str, Any]] = {
