@@ -35,9 +35,7 @@ def inspect(model: Path, data: Path | None) -> None:
 @click.option(
     "--images",
     type=click.IntRange(1),
-    default=200,
-    show_default=True,
-    help="Calibration images to simulate.",
+    help="Calibration images to simulate [default: 400].",
 )
 @click.option(
     "--dead-channels",

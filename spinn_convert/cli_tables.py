@@ -110,7 +110,10 @@ def tuned_tables(tuned: Any) -> list[Table]:
         relu1, agreement = f"{row.relu1:.2%}", f"{row.agreement:.2%}"
         scalings.add_row(row.name, row.method.normalisation, relu1, agreement)
     title = f"steps, and synaptic events per image, on {tuned.simulated} other calibration images"
-    ways = Table(title=title, caption="counted with the network's depth, as on a board")
+    ways = Table(
+        title=title,
+        caption="counted with the depth, as on a board; alike: on the mean of eight steps",
+    )
     for column in ("d", "potentials", "copied layers", "read-out", "neurons"):
         ways.add_column(column, justify="right")
     losses, agreements = (0.02, 0.01, 0.005), (0.98, 0.99)

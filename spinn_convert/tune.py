@@ -44,10 +44,12 @@ WAYS: tuple[tuple[dict[str, Any], str], ...] = (
 )
 """Changes of the method, and the read-out; the first is the paper's."""
 STEPS_BEHIND_RELEASE = 64
-MOST_IMAGES = 1000
+MOST_IMAGES, IMAGES = 1000, 400
+"""That ReLU1 is judged on, and that are simulated if no number is given."""
 TOLERANCE = 0.001
 """Of the agreement: a lower percentile makes faster spikes, and is worth that much."""
 WANTED_AGREEMENT = (0.99, 0.98)
+SMOOTHED = 8
 MARK = "settings.json"
 KEYS: dict[str, type] = {**get_type_hints(Method), "horizon": int, "read_out": str, "steps": int}
 
@@ -79,8 +81,15 @@ class Way:
     events_per_step: float
 
     def steps(self, agreement: float) -> int | None:
-        """Return from when the SNN stays in agreement with the ANN."""
-        return self.scores.steps_to_agreement(agreement)
+        """Return after how many steps the SNN has agreed so often with the ANN for SMOOTHED steps.
+
+        On their mean: of a few hundred images, one whose two best logits are alike flickers for
+        long, and a step at which agreement stays above a limit would say more about that image.
+        """
+        mean = np.ones(SMOOTHED) / SMOOTHED
+        recent = np.convolve(self.scores.agreement_by_step, mean, "valid")
+        enough = np.flatnonzero(recent >= agreement)
+        return int(enough[0]) + SMOOTHED if len(enough) else None
 
     @property
     def name(self) -> str:
@@ -154,7 +163,7 @@ def tune(
         progress(len(scalings), len(methods))
     best = _best(scalings)
     lambdas = scales[best]
-    count = min(job.images or 200, len(known.images) // 2)
+    count = min(job.images or IMAGES, len(known.images) // 2)
     some = known.part(len(known.images) - count, len(known.images))
     rest = known.images[: len(known.images) - count]
     ways = []

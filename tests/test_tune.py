@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from conftest import EXAMPLES
 from test_max_pool import pooled_model
 
-from spinn_convert import pipeline, tune
+from spinn_convert import pipeline, report, tune
 from spinn_convert.cli import commands
 from spinn_convert.convert import Method
 from spinn_convert.errors import DataError
@@ -51,6 +51,15 @@ def test_recommendation_for_the_example_loses_nothing_on_the_test_images(tmp_pat
     )
     scores = pipeline.execute(run).scores
     assert scores.snn_by_step[-1] >= scores.ann - 0.01
+
+
+def test_steps_are_those_of_a_mean_over_eight_steps():
+    agreement = np.array([0.5] * 10 + [1.0] * 4 + [0.9] + [1.0] * 9)
+    scores = report.Scores(0.9, 0.9, agreement, agreement)
+    way = tune.Way(Method(), "all", 3, 10, scores, 1.0)
+    assert way.steps(0.98) == 18  # the first eight steps without a 0.5 have the mean 0.9875
+    assert way.steps(1.0) == 23
+    assert way.steps(0.4) == 8
 
 
 @pytest.mark.parametrize(
