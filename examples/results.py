@@ -207,8 +207,10 @@ HEAD = """# The paper's experiments, repeated and continued
 Written by `examples/reproduce.py` from the files in `runs/`: Mueller et al. 2021, "Minimizing
 Inference Time". Simulated by the reference, which NEST equals spike for spike. Steps are counted as
 in the paper; on hardware a spike needs a step from layer to layer, so the depth comes on top."""
-COMPARISON = """The first test images; settings were chosen on validation images. Agreement is the share of
-images on which the SNN says what the ANN says, right or not; "1x" is the extended conversion."""
+COMPARISON = (
+    "The first test images; settings were chosen on validation images. Agreement is the share of"
+    ' images on which the SNN says what the ANN says, right or not; "1x" is the extended conversion.'
+)
 FIGURE_2 = "The paper's table II and figure 2: each of its methods alone, and all together."
 FIGURE_3 = "The paper's figure 3: N(l) = d * l."
 FIGURE_OURS = "Each addition to the extended conversion alone; ours, and ours without one of them."
