@@ -60,8 +60,7 @@ def data_path(model: Path, given: Path | None) -> Path:
 def draft(model: Model, layers: tuple[Layer, ...], method: Method) -> Network:
     """Return the network with all scales 1: right in all but its weights."""
     ones = {layer.name: np.ones(1, np.float32) for layer in layers}
-    network = convert(layers, ones, method, _made_from(model))
-    return multiplied(network, method.copies, method.copied_layers)
+    return _converted(model, layers, ones, method)
 
 
 def calibrated(
@@ -92,8 +91,7 @@ def scaled(
     progress: Progress = silent,
 ) -> Network:
     """Return the network with these scales; `images` as for `calibrated`."""
-    network = convert(layers, scales, method, _made_from(model))
-    network = multiplied(network, method.copies, method.copied_layers)
+    network = _converted(model, layers, scales, method)
     if not method.corrects:
         return network
     steps = method.horizon or 12 + network.depth // 2
@@ -120,6 +118,14 @@ def inspect(path: Path, data: Path | None, max_pool: str = "spiking") -> tuple[N
     calibration = load_dataset(found, model.image_shape, None).calibration
     images = normalised(calibration, 0, INSPECTED_IMAGES)
     return calibrated(model, layers, images, method, 1), True
+
+
+def _converted(
+    model: Model, layers: tuple[Layer, ...], scales: Mapping[str, Floats], method: Method
+) -> Network:
+    """Return the network with its copies, nothing corrected."""
+    network = convert(layers, scales, method, _made_from(model))
+    return multiplied(network, method.copies, method.copied_layers)
 
 
 def _made_from(model: Model) -> dict[str, str]:
