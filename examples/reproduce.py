@@ -29,7 +29,7 @@ import results
 from dataset_files import Refused
 from numpy.typing import NDArray
 
-from spinn_convert import __version__, conversion, decode, host, pipeline
+from spinn_convert import __version__, conversion, decode, host, pipeline, readout
 from spinn_convert.backends import reference
 from spinn_convert.convert import BASIC, PAPER, Method
 from spinn_convert.errors import SpinnConvertError
@@ -68,7 +68,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """One simulation: `after` steps from the output's release, or 54 + depth / 2 if None.
+    """One simulation: `after` steps from the output's release, or 40 + depth / 2 if None.
 
     images: the first so many of the split, or all if None.
     """
@@ -132,7 +132,7 @@ def simulate(subject: Subject, run: Run, threads: int) -> dict[str, Any]:
     model, layers = subject.model, subject.layers
     images, labels = (array[: run.images] for array in subject.splits[run.split])
     network = conversion.calibrated(model, layers, subject.calibration, run.method, threads)
-    steps = network.readouts[0].release + (run.after or 54 + network.depth // 2)
+    steps = network.readouts[0].release + (run.after or 40 + network.depth // 2)
 
     def progress(done: int, total: int) -> None:
         if done % 50 == 0 or done == total:
@@ -173,6 +173,7 @@ def simulated_once(subject: Subject, run: Run, threads: int, out: Path) -> None:
         "images": len(images),
         "first_images": hashlib.sha256(images[:8].tobytes()).hexdigest()[:16],
         "version": __version__,
+        **({"left_out": readout.SHARE_LEFT_OUT} if run.read_out == "late" else {}),
     }
     label = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:10]
     path = out / "runs" / f"{subject.model.path.stem}-{run.group}-{label}.json"

@@ -96,7 +96,9 @@ for command in (inspect, score, tune):
     help="Neurons per activation of the first layers, firing in turn [default: 2].",
 )
 @click.option(
-    "--copied-layers", type=click.IntRange(0), help="How many layers those are [default: 3]."
+    "--copied-layers",
+    type=click.IntRange(0),
+    help="How many layers those are [default: all that add at most 45 % neurons].",
 )
 @click.option(
     "--potentials",

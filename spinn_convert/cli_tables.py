@@ -129,7 +129,6 @@ def tuned_tables(tuned: Any) -> list[Table]:
             "-" if n is None else f"{n} ({n * way.events_per_step / 1e6:,.0f} M)" for n in found
         ]
         method = way.method
-        copied = str(method.copied_layers if method.copies > 1 else 0)
-        shown = str(method.clamp_delay), method.potentials, copied, way.read_out
+        shown = str(method.clamp_delay), method.potentials, str(way.copied), way.read_out
         ways.add_row(*shown, f"{way.neurons:,}", *cells)
     return [scalings, ways]

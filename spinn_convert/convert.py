@@ -32,7 +32,8 @@ class Method:
     to `levels` steps, as many as the network will run. normalisation: "channel" or "layer".
     v_init: initial membrane potential in thresholds. clamp_delay: d in N(l) = d * l.
     dead_channels: "refuse" channels that calibration never saw active, or scale them as "layer".
-    copies: neurons per activation of the first `copied_layers` layers, which fire in turn.
+    copies: neurons per activation of the first `copied_layers` layers, which fire in turn; None: as
+    many layers as `copies.affordable` says.
     potentials: "fixed" at v_init, or corrected per "channel" or "neuron"; correct_bias: biases,
     too; horizon: steps after the output's release at which these are right on average; None: 12
     and half the depth, about when the output is good enough.
@@ -46,7 +47,7 @@ class Method:
     thresholds: str = "percentile"
     levels: int = 16
     copies: int = 2
-    copied_layers: int = 3
+    copied_layers: int | None = None
     potentials: str = "channel"
     correct_bias: bool = False
     horizon: int | None = None

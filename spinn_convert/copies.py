@@ -3,8 +3,9 @@
 k neurons with the same input and initial potentials (j + v) / k, j = 0 ... k - 1, fire together as
 one neuron with a threshold k times smaller would: sum_j floor(x + j / k) = floor(k x) (Hermite's
 identity). So a rate over T steps has k T levels, at k times the neurons, synapses and spikes of
-that layer. It pays for the first layers: the very first alone makes more than half of the rounding
-error of a residual network (`benchmarks/rounding_by_layer.py`), as every later one sees its spikes.
+that layer. It pays for the first layers, as every later one sees their spikes: the very first alone
+makes more than half of the rounding error (`benchmarks/rounding_by_layer.py`), and those of the
+first stage, which have the fewest synapses per neuron, cost the fewest events.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from dataclasses import replace
 import numpy as np
 
 from spinn_convert.linear import on_grid, then
-from spinn_convert.network import Network, Population, Projection
+from spinn_convert.network import Network, Population, Projection, neurons
 from spinn_convert.ops import Floats, Scale
+
+MOST_ADDED = 0.45
+"""Neurons, as a share of those of the network without copies."""
 
 
 def groups(network: Network) -> list[tuple[Population, ...]]:
@@ -27,8 +31,23 @@ def groups(network: Network) -> list[tuple[Population, ...]]:
     return [tuple(group) for group in found.values()]
 
 
-def multiplied(network: Network, copies: int, layers: int) -> Network:
-    """Return the network with `copies` populations for each of the first `layers` by depth."""
+def affordable(network: Network, copies: int) -> int:
+    """Return how many of the first layers have copies that add at most MOST_ADDED; 1 or more."""
+    most, added = MOST_ADDED * neurons(network), 0
+    for depth in range(network.depth):
+        added += (copies - 1) * sum(p.size for p in network.spiking if p.depth == depth)
+        if added > most:
+            return max(depth, 1)
+    return network.depth
+
+
+def multiplied(network: Network, copies: int, layers: int | None = None) -> Network:
+    """Return the network with `copies` populations for each of the first `layers` by depth.
+
+    layers: None for all that are affordable.
+    """
+    if layers is None:
+        layers = affordable(network, copies)
     if copies == 1 or layers == 0:
         return network
     taken = {population.name for population in network.populations}

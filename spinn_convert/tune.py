@@ -20,6 +20,7 @@ from spinn_convert import conversion, decode, host, output, pipeline, report
 from spinn_convert.backends import reference
 from spinn_convert.calibrate import calibrate_all
 from spinn_convert.convert import Method
+from spinn_convert.copies import groups
 from spinn_convert.data import load_dataset, normalised
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.fold import Layer
@@ -40,7 +41,7 @@ WAYS: tuple[tuple[dict[str, Any], str], ...] = (
     ({"clamp_delay": 0, "copies": 1, "potentials": "fixed"}, "late"),
     ({"clamp_delay": 0, "copies": 1, "potentials": "channel"}, "late"),
     ({"clamp_delay": 0, "copies": 2, "copied_layers": 1, "potentials": "channel"}, "late"),
-    ({"clamp_delay": 0, "copies": 2, "copied_layers": 3, "potentials": "channel"}, "late"),
+    ({"clamp_delay": 0, "copies": 2, "potentials": "channel"}, "late"),
 )
 """Changes of the method, and the read-out; the first is the paper's."""
 STEPS_BEHIND_RELEASE = 64
@@ -51,7 +52,10 @@ TOLERANCE = 0.001
 WANTED_AGREEMENT = (0.99, 0.98)
 SMOOTHED = 8
 MARK = "settings.json"
-KEYS: dict[str, type] = {**get_type_hints(Method), "horizon": int, "read_out": str, "steps": int}
+KEYS: dict[str, type] = {
+    **get_type_hints(Method),
+    **{"copied_layers": int, "horizon": int, "read_out": str, "steps": int},
+}
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,15 @@ class Scaling:
 
 @dataclass(frozen=True, eq=False)
 class Way:
-    """One way to simulate; scores after every step, and synaptic events per image and step."""
+    """One way to simulate; scores after every step, and synaptic events per image and step.
+
+    copied: how many layers have copies.
+    """
 
     method: Method
     read_out: str
     depth: int
+    copied: int
     neurons: int
     scores: report.Scores
     events_per_step: float
@@ -95,7 +103,7 @@ class Way:
     def name(self) -> str:
         """What the way is called in pictures."""
         method = self.method
-        copies = f", {method.copied_layers} layers copied" if method.copies > 1 else ""
+        copies = f", {self.copied} layers copied" if self.copied else ""
         return f"d = {method.clamp_delay}, V {method.potentials}{copies}, read {self.read_out}"
 
 
@@ -228,7 +236,8 @@ def _simulated(
     snn = decode.snn_logits(network, recording, some.images, logits, read_out, silent)
     scores = report.score(snn, some.ann, some.ann, some.labels)
     events = float(recording.synaptic_events.mean()) / settings.steps
-    return Way(method, read_out, network.depth, neurons(network), scores, events)
+    copied = sum(len(group) > 1 for group in groups(network))
+    return Way(method, read_out, network.depth, copied, neurons(network), scores, events)
 
 
 def _fewest(ways: Sequence[Way]) -> tuple[Way, int]:

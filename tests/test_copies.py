@@ -9,7 +9,7 @@ from test_potentials import small_network
 from spinn_convert import rate
 from spinn_convert.backends import nest, reference
 from spinn_convert.backends.potentials import correct
-from spinn_convert.copies import groups, multiplied
+from spinn_convert.copies import MOST_ADDED, affordable, groups, multiplied
 from spinn_convert.network import neurons
 from spinn_convert.recording import Settings, Stimulus
 
@@ -26,6 +26,17 @@ def test_copies_change_no_rate(copies):
         assert np.abs(before["out"] - after["out"]).max() <= 1e-5 * np.abs(before["out"]).max()
         for number in range(2, copies + 1):
             assert np.array_equal(after["first"], after[f"first copy {number}"])
+
+
+@pytest.mark.parametrize("copies", [2, 3, 16])
+def test_layers_are_copied_while_they_are_affordable(example, copies):
+    *_, network = example
+    count, before = affordable(network, copies), neurons(network)
+    added = [neurons(multiplied(network, copies, n)) / before - 1 for n in (count, count + 1)]
+    assert count == 1 or added[0] <= MOST_ADDED
+    assert added[1] > MOST_ADDED
+    assert neurons(multiplied(network, copies)) == before * (1 + added[0])
+    assert (copies, count) in ((2, 3), (3, 1), (16, 1))
 
 
 @pytest.mark.parametrize("copies", [2, 4])

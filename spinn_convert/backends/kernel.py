@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.backends.program import Int32, Int64
+from spinn_convert.backends.vector import add_eight
 
 MASKS = np.arange(256)
 BITS = (MASKS[:, None] >> np.arange(8) & 1).astype(bool)
 POSITIONS = np.argsort(~BITS, axis=1, kind="stable").astype(np.int32)
 """For each mask of eight neurons, the positions of its bits, first of all those that are set."""
 SET_BITS = BITS.sum(1).astype(np.uint64)
+ONE, EIGHTHS, EIGHT = np.uint64(1), np.uint64(3), np.uint64(8)
 GATHER_BITS = np.uint64(0x0102040810204080)
 """Multiplied with eight bytes of 0 or 1, brings them into the highest byte."""
 
@@ -44,7 +46,12 @@ def _conv_spikes(
         row = projection[4] + np.int64(pixel)
         for r in range(rows[row], rows[row + 1]):
             target, source = np.uint64(runs[r, 0]), begin + np.uint64(runs[r, 1])
-            for i in range(np.uint64(runs[r, 2])):
+            length = np.uint64(runs[r, 2])
+            for _ in range(length >> EIGHTHS):
+                add_eight(v, target, weights, source)
+                target += EIGHT
+                source += EIGHT
+            for i in range(length & (EIGHT - ONE)):
                 v[target + i] += weights[source + i]
 
 
@@ -137,6 +144,21 @@ def with_room(spikes: Int32, count: int, more: int) -> Int32:
 
 
 @numba.njit(nogil=True, cache=True)
+def is_copy(p: int, populations: Int64) -> bool:
+    """Return if population `p` has the very projections of the one before it."""
+    if p == 0 or p == len(populations) or populations[p, 4] == populations[p, 5]:
+        return False
+    same = populations[p, 4:6] == populations[p - 1, 4:6]
+    return bool(same[0] and same[1])
+
+
+@numba.njit(nogil=True, cache=True)
+def room_for_arrivals(p: int, populations: Int64, steps: int) -> Int32:
+    """Return an array (steps, N) if copies of population `p` follow it, else without rows."""
+    return np.empty((steps if is_copy(p + 1, populations) else 0, populations[p, 1]), np.int32)
+
+
+@numba.njit(nogil=True, cache=True)
 def integrate(
     p: int,
     v: Int32,
@@ -155,31 +177,42 @@ def integrate(
     begins: Int64,
     count: int,
     readout: Int32,
+    arrived: Int32,
 ) -> Any:
     """Run population `p` from its release to step `steps`; return all spikes, and their number.
 
     v: its potentials (N,), changed; current, v_reset: as for `fire`. Its spikes go behind the
     `count` of its sources, and into its row of `begins`; readout: (steps, N), filled if it is one.
+    arrived: what spikes bring it (steps, N), filled by the first of several copies and used by the
+    others; without rows where there are none.
     """
     target = populations[p]
     size, spiking = target[1], target[2] == 1
     fired = np.zeros((size + 7) // 8 * 8, np.uint8)
     begins[p, : target[3] + 1] = count
+    copied, known = arrived.shape[0] > 0, is_copy(p, populations)
+    if not known:
+        arrived[:] = 0
     for t in range(target[3], steps):
-        receive_spikes(
-            v,
-            t,
-            target,
-            populations,
-            projections,
-            spikes,
-            begins,
-            weights,
-            listed,
-            posts,
-            runs,
-            rows,
-        )
+        if copied and known:
+            v += arrived[t]
+        else:
+            receive_spikes(
+                arrived[t] if copied else v,
+                t,
+                target,
+                populations,
+                projections,
+                spikes,
+                begins,
+                weights,
+                listed,
+                posts,
+                runs,
+                rows,
+            )
+            if copied:
+                v += arrived[t]
         if spiking:
             spikes = with_room(spikes, count, size + 8)
             count = fire(v, current, v_reset, one, fired, spikes, count)
@@ -217,8 +250,11 @@ def simulate(
     events = np.zeros(len(populations), np.int64)
     readout = np.zeros((steps, (populations[:, 1] * (1 - populations[:, 2])).sum()), np.int32)
     potentials = v_init.copy()
+    arrived = np.zeros((0, 0), np.int32)
     count, column = 0, 0
     for p in range(len(populations)):
+        if not is_copy(p, populations):
+            arrived = room_for_arrivals(p, populations, steps)
         offset, size, spiking = populations[p, 0], populations[p, 1], populations[p, 2] == 1
         potential = np.zeros((0 if spiking else steps, size), np.int32)
         spikes, count = integrate(
@@ -239,6 +275,7 @@ def simulate(
             begins,
             count,
             potential,
+            arrived,
         )
         if not spiking:
             readout[:, column : column + size] = potential

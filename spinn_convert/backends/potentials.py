@@ -125,7 +125,7 @@ def _run(
     pool: ThreadPoolExecutor,
 ) -> Floats:
     """Simulate a population and its copies up to step `end`; return their mean spike counts."""
-    from spinn_convert.backends.kernel import integrate
+    from spinn_convert.backends.kernel import integrate, room_for_arrivals
 
     indices = [program.names.index(population.name) for population in group]
     potentials = [_potentials(program, population) for population in group]
@@ -134,6 +134,7 @@ def _run(
     def run(number: int) -> None:
         image = images[number]
         image.ahead = image.count
+        arrived = room_for_arrivals(indices[0], program.populations, end)
         for p, v_init in zip(indices, potentials):
             image.spikes, image.ahead = integrate(
                 p,
@@ -153,6 +154,7 @@ def _run(
                 image.begins,
                 image.ahead,
                 no_readout,
+                arrived,
             )
 
     list(pool.map(run, range(len(images))))

@@ -38,6 +38,7 @@ PROJECTION_FIELDS = ("source", "delay", "is_conv", "weights", "rows", "weights_p
 class Program:
     """The network as arrays; one row per population and per projection (fields as named above).
 
+    Copies, populations that follow one another and receive the very same, share their projections.
     one: the threshold. bias, v_init, out_degree: per neuron, populations one after another;
     v_reset likewise, or empty for reset by subtraction.
     weights: of convolutions, (I, kH, kW, O) with kW in the order of the targets; pixel p of the
@@ -68,13 +69,17 @@ def compile_program(network: Network) -> Program:
     index = {p.name: i for i, p in enumerate(members)}
     arrays, bits = _Arrays(index, network.bits), network.bits
     populations: list[tuple[int, ...]] = []
-    offset = 0
+    offset, span = 0, (0, 0)
+    received: list[tuple[str, int, int]] = []
     for population in members:
-        first = len(arrays.projections)
-        for projection in network.incoming(population):
-            if projection.source in index:
+        inputs = [p for p in network.incoming(population) if p.source in index]
+        same = [(p.source, p.delay, id(p.map)) for p in inputs]
+        if same != received:
+            first = len(arrays.projections)
+            for projection in inputs:
                 arrays.add(projection)
-        span, channels = (first, len(arrays.projections)), _image_shape(population.shape)[0]
+            span, received = (first, len(arrays.projections)), same
+        channels = _image_shape(population.shape)[0]
         spiking = int(population.kind == "spiking")
         populations.append((offset, population.size, spiking, population.release, *span, channels))
         offset += population.size

@@ -1,0 +1,33 @@
+"""Eight integers at a time, for numba: its own vector loops leave short runs to scalar code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+LANES = 8
+
+
+def _add_eight(typing_context: Any, target: Any, at: Any, source: Any, start: Any) -> Any:
+    """Do target[at : at + 8] += source[start : start + 8], of int32 arrays, without bounds."""
+    signature = types.void(target, types.uint64, source, types.uint64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def eight(number: int) -> Any:
+            make = context.make_array(signature.args[number])
+            data = make(context, builder, arguments[number]).data
+            vector = ir.VectorType(ir.IntType(32), LANES).as_pointer()
+            return builder.bitcast(builder.gep(data, [arguments[number + 1]]), vector)
+
+        into, what = eight(0), eight(2)
+        total = builder.add(builder.load(into, align=4), builder.load(what, align=4))
+        builder.store(total, into, align=4)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+add_eight: Any = intrinsic(_add_eight)
