@@ -11,15 +11,12 @@ from typing import Any
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from spinn_convert.backends.board_drive import LEAK_32, LOSS_32
 from spinn_convert.backends.kernel import fire, receive_spikes, with_room
-from spinn_convert.backends.program import Int32, Int64
+from spinn_convert.backends.program import Int32, Int64, Wiring
 
 LOW = 0xFFFF_FFFF
-Synapses = tuple[Int64, Int64, Int32, Int32, Int64]
-"""Packed weights and listed, posts, runs, rows: see `program.Program`."""
 receive: Any = receive_spikes
 """Compiled a second time, for 64-bit integers."""
 BOARD_FIELDS = ("theta", "shift", "self_weight")
@@ -63,12 +60,10 @@ def saturated_entries(ring: Int64, limit: int) -> Any:
 
 @numba.njit(nogil=True, cache=True)
 def simulate(
-    populations: Int64,
-    projections: Int64,
+    wiring: Wiring,
     board: Int64,
     i_offset: Int32,
     isyn_exc: Int32,
-    synapses: Synapses,
     limit: int,
     steps: int,
 ) -> tuple[Int32, Int64, Int32, Int64, Int64, bool]:
@@ -79,6 +74,7 @@ def simulate(
     neurons), the largest sums in a ring buffer (P, 2), saturated entries (P,), and whether a
     current wrapped.
     """
+    populations = wiring.populations
     spikes = np.empty(1 << 16, np.int32)
     begins = np.zeros((len(populations), steps + 1), np.int64)
     readout = np.zeros((steps, (populations[:, 1] * (1 - populations[:, 2])).sum()), np.int32)
@@ -99,7 +95,7 @@ def simulate(
         begins[p, 0] = count
         for t in range(steps):
             ring[:] = 0
-            receive(ring, t, target, populations, projections, spikes, begins, *synapses)
+            receive(ring, t, target, wiring, spikes, begins)
             if t > 0:
                 for i in range(begins[p, t - 1], begins[p, t]):
                     ring[spikes[i]] += self_weight
@@ -119,7 +115,7 @@ def simulate(
     return spikes[:count], begins, readout, peaks, saturated, any_wrapped
 
 
-def packed(weights: Int32) -> NDArray[np.int64]:
+def packed(weights: Int32 | Int64) -> Int64:
     """Return signed weights, LSBs, as additions to an entry of the ring buffer."""
     wide = weights.astype(np.int64)
     return np.where(wide > 0, wide << 32, -wide)

@@ -12,7 +12,14 @@ from spinn_convert.backends.board_drive import FRACTION_BITS, Drive
 from spinn_convert.backends.board_plan import BoardPlan
 from spinn_convert.backends.board_session import ImageResult
 from spinn_convert.backends.cells import NEVER
-from spinn_convert.backends.program import Int32, Int64, Program, channels_last, compile_program
+from spinn_convert.backends.program import (
+    Int32,
+    Int64,
+    Program,
+    Wiring,
+    channels_last,
+    compile_program,
+)
 from spinn_convert.backends.reference import ImageOutcome, spike_rows
 from spinn_convert.errors import BackendError, Problem
 from spinn_convert.recording import Settings
@@ -22,14 +29,14 @@ from spinn_convert.recording import Settings
 class BoardProgram:
     """The arrays of the kernel, channels last.
 
-    board: per population, the kernel's BOARD_FIELDS. synapses: of the kernel. i_offset, isyn_exc:
-    per neuron, 0 where they depend on the image.
+    board: per population, the kernel's BOARD_FIELDS. wiring: of the program, its weights packed.
+    i_offset, isyn_exc: per neuron, 0 where they depend on the image.
     """
 
     plan: BoardPlan
     program: Program
     board: Int64
-    synapses: tuple[Int64, Int64, Int32, Int32, Int64]
+    wiring: Wiring
     i_offset: Int32
     isyn_exc: Int32
 
@@ -48,18 +55,20 @@ def compile_plan(plan: BoardPlan) -> BoardProgram:
         plan,
         program,
         np.array(board, np.int64),
-        packed_synapses(program),
+        packed_wiring(program),
         i_offset,
         isyn_exc,
     )
 
 
-def packed_synapses(program: Program) -> tuple[Int64, Int64, Int32, Int32, Int64]:
-    """Return the kernel's Synapses of a program whose weights are LSBs."""
+def packed_wiring(program: Program) -> Wiring:
+    """Return the wiring of a program whose weights are LSBs, as the kernel adds them up."""
     from spinn_convert.backends.board_kernel import packed
 
-    weights, listed = packed(program.weights // program.one), packed(program.listed // program.one)
-    return weights, listed, program.posts, program.runs, program.rows
+    wiring, unit = program.wiring, program.one
+    return wiring._replace(
+        weights=packed(wiring.weights // unit), listed=packed(wiring.listed // unit)
+    )
 
 
 def one(theta: float) -> int:
@@ -82,12 +91,10 @@ def simulate_image(
         place(program, name, found.i_offset, i_offset)
         place(program, name, found.isyn_exc, isyn_exc)
     spikes, begins, readout, peaks, saturated, wrapped = simulate(
-        program.populations,
-        program.projections,
+        board.wiring,
         board.board,
         i_offset,
         isyn_exc,
-        board.synapses,
         limit,
         settings.steps,
     )

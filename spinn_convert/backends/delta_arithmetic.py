@@ -26,13 +26,13 @@ from spinn_convert.backends.board_program import (
     image_result,
     in_thresholds,
     one,
-    packed_synapses,
+    packed_wiring,
     place,
 )
 from spinn_convert.backends.board_session import ImageResult, present, recorded
 from spinn_convert.backends.cells import NEVER, RING_LIMIT
 from spinn_convert.backends.delta_plan import DeltaPlan, make_delta_plan
-from spinn_convert.backends.program import Int32, Int64, Program, compile_program
+from spinn_convert.backends.program import Int32, Int64, Program, Wiring, compile_program
 from spinn_convert.errors import BackendError, Problem
 from spinn_convert.network import Network
 from spinn_convert.ops import Floats
@@ -126,7 +126,7 @@ class _Arrays:
     """What the kernel needs beside the program; see `board_program.BoardProgram`."""
 
     board: Int64
-    synapses: tuple[Int64, Int64, Int32, Int32, Int64]
+    wiring: Wiring
     v_init: Int32
     v_reset: Int32
     i_offset: Int32
@@ -151,7 +151,7 @@ def _arrays(plan: DeltaPlan, program: Program) -> _Arrays:
         if population.drive is not None:
             place(program, population.name, population.drive.i_offset, i_offset)
     board = np.array([(one(p.theta), p.shift) for p in plan.populations], np.int64)
-    return _Arrays(board, packed_synapses(program), v_init, v_reset, i_offset)
+    return _Arrays(board, packed_wiring(program), v_init, v_reset, i_offset)
 
 
 def _simulate(
@@ -169,13 +169,11 @@ def _simulate(
     for name, drive in drives.items():
         place(program, name, drive.i_offset, i_offset)
     spikes, begins, readout, overshoot, peaks, saturated, wrapped = simulate(
-        program.populations,
-        program.projections,
+        arrays.wiring,
         arrays.board,
         arrays.v_init,
         arrays.v_reset,
         i_offset,
-        arrays.synapses,
         RING_LIMIT,
         subtract,
         settings.steps,

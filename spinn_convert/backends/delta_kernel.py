@@ -7,10 +7,10 @@ from typing import Any
 import numba
 import numpy as np
 
-from spinn_convert.backends.board_kernel import LOW, Synapses, receive, saturated_entries
+from spinn_convert.backends.board_kernel import LOW, receive, saturated_entries
 from spinn_convert.backends.delta_plan import DECAY, GAIN_BITS
 from spinn_convert.backends.kernel import with_room
-from spinn_convert.backends.program import Int32, Int64
+from spinn_convert.backends.program import Int32, Int64, Wiring
 
 
 @numba.njit(nogil=True, cache=True)
@@ -51,13 +51,11 @@ def _fire(
 
 @numba.njit(nogil=True, cache=True)
 def simulate(
-    populations: Int64,
-    projections: Int64,
+    wiring: Wiring,
     board: Int64,
     v_init: Int32,
     v_reset: Int32,
     i_offset: Int32,
-    synapses: Synapses,
     limit: int,
     subtract: bool,
     steps: int,
@@ -68,6 +66,7 @@ def simulate(
     spikes, begins and readout as `board_kernel.simulate`, then sums of overshoot per neuron, peaks,
     saturated entries, and whether a number wrapped.
     """
+    populations = wiring.populations
     spikes = np.empty(1 << 16, np.int32)
     begins = np.zeros((len(populations), steps + 1), np.int64)
     readout = np.zeros((steps, (populations[:, 1] * (1 - populations[:, 2])).sum()), np.int32)
@@ -82,7 +81,7 @@ def simulate(
         begins[p, : target[3] + 1] = count
         for t in range(target[3], steps):
             ring[:] = 0
-            receive(ring, t, target, populations, projections, spikes, begins, *synapses)
+            receive(ring, t, target, wiring, spikes, begins)
             most_exc, most_inh, wrapped = _update(ring, v, i_offset[span], shift, limit)
             peaks[p, 0], peaks[p, 1] = max(peaks[p, 0], most_exc), max(peaks[p, 1], most_inh)
             any_wrapped |= wrapped != 0

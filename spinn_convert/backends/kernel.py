@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.backends.program import Int32, Int64
+from spinn_convert.backends.program import Int32, Int64, Wiring
 from spinn_convert.backends.vector import add_eight
 
 MASKS = np.arange(256)
@@ -29,16 +29,9 @@ GATHER_BITS = np.uint64(0x0102040810204080)
 
 
 @numba.njit(nogil=True, cache=True)
-def _conv_spikes(
-    v: Int32,
-    weights: Int32,
-    projection: Int64,
-    channels: int,
-    spikes: Int32,
-    runs: Int32,
-    rows: Int64,
-) -> None:
+def _conv_spikes(v: Int32, projection: Int64, channels: int, spikes: Int32, wiring: Wiring) -> None:
     """Add the weights of all spikes to their targets, a run of neighbouring columns at a time."""
+    weights, runs, rows = wiring.weights, wiring.runs, wiring.rows
     first, width, step = np.uint64(projection[3]), np.uint32(channels), np.uint64(projection[5])
     for s in range(spikes.size):
         pixel = np.uint32(spikes[s]) // width
@@ -56,10 +49,9 @@ def _conv_spikes(
 
 
 @numba.njit(nogil=True, cache=True)
-def _list_spikes(
-    v: Int32, listed: Int32, projection: Int64, spikes: Int32, posts: Int32, rows: Int64
-) -> None:
+def _list_spikes(v: Int32, projection: Int64, spikes: Int32, wiring: Wiring) -> None:
     """Add the weights of all spikes to their targets, listed one by one."""
+    listed, posts, rows = wiring.listed, wiring.posts, wiring.rows
     for s in range(spikes.size):
         row = projection[4] + spikes[s]
         for k in range(rows[row], rows[row + 1]):
@@ -106,31 +98,19 @@ def fire(
 
 @numba.njit(nogil=True, cache=True)
 def receive_spikes(
-    v: Int32,
-    step: int,
-    target: Int64,
-    populations: Int64,
-    projections: Int64,
-    spikes: Int32,
-    begins: Int64,
-    weights: Int32,
-    listed: Int32,
-    posts: Int32,
-    runs: Int32,
-    rows: Int64,
+    v: Int32, step: int, target: Int64, wiring: Wiring, spikes: Int32, begins: Int64
 ) -> None:
     """Add to `v` all that arrives at a population in one step."""
     for q in range(target[4], target[5]):
-        projection = projections[q]
+        projection = wiring.projections[q]
         source, sent = projection[0], step - projection[1]
         if sent < 0:
             continue
         arriving = spikes[begins[source, sent] : begins[source, sent + 1]]
         if projection[2]:
-            channels = populations[source][6]
-            _conv_spikes(v, weights, projection, channels, arriving, runs, rows)
+            _conv_spikes(v, projection, wiring.populations[source][6], arriving, wiring)
         else:
-            _list_spikes(v, listed, projection, arriving, posts, rows)
+            _list_spikes(v, projection, arriving, wiring)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -164,13 +144,7 @@ def integrate(
     v: Int32,
     current: Int32,
     v_reset: Int32,
-    populations: Int64,
-    projections: Int64,
-    weights: Int32,
-    listed: Int32,
-    posts: Int32,
-    runs: Int32,
-    rows: Int64,
+    wiring: Wiring,
     one: int,
     steps: int,
     spikes: Int32,
@@ -186,33 +160,20 @@ def integrate(
     arrived: what spikes bring it (steps, N), filled by the first of several copies and used by the
     others; without rows where there are none.
     """
-    target = populations[p]
+    target = wiring.populations[p]
     size, spiking = target[1], target[2] == 1
     fired = np.zeros((size + 7) // 8 * 8, np.uint8)
     begins[p, : target[3] + 1] = count
-    copied, known = arrived.shape[0] > 0, is_copy(p, populations)
+    copied = arrived.shape[0] > 0
+    known = copied and is_copy(p, wiring.populations)
     if not known:
         arrived[:] = 0
     for t in range(target[3], steps):
-        if copied and known:
+        if not known:
+            into = arrived[t] if copied else v
+            receive_spikes(into, t, target, wiring, spikes, begins)
+        if copied:
             v += arrived[t]
-        else:
-            receive_spikes(
-                arrived[t] if copied else v,
-                t,
-                target,
-                populations,
-                projections,
-                spikes,
-                begins,
-                weights,
-                listed,
-                posts,
-                runs,
-                rows,
-            )
-            if copied:
-                v += arrived[t]
         if spiking:
             spikes = with_room(spikes, count, size + 8)
             count = fire(v, current, v_reset, one, fired, spikes, count)
@@ -225,17 +186,11 @@ def integrate(
 
 @numba.njit(nogil=True, cache=True)
 def simulate(
-    populations: Int64,
-    projections: Int64,
+    wiring: Wiring,
     bias: Int32,
     v_init: Int32,
     v_reset: Int32,
     out_degree: Int64,
-    weights: Int32,
-    listed: Int32,
-    posts: Int32,
-    runs: Int32,
-    rows: Int64,
     one: int,
     steps: int,
 ) -> tuple[Int32, Int64, Int64, Int32, Int32]:
@@ -245,6 +200,7 @@ def simulate(
     population's each step begins (P, steps + 1), synaptic events per population (P,), potentials of
     the readouts (steps, readout neurons), and the final potentials of all neurons.
     """
+    populations = wiring.populations
     spikes = np.empty(1 << 16, np.int32)
     begins = np.zeros((len(populations), steps + 1), np.int64)
     events = np.zeros(len(populations), np.int64)
@@ -262,13 +218,7 @@ def simulate(
             potentials[offset : offset + size],
             bias[offset : offset + size],
             v_reset[offset : offset + size],
-            populations,
-            projections,
-            weights,
-            listed,
-            posts,
-            runs,
-            rows,
+            wiring,
             one,
             steps,
             spikes,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,33 +34,46 @@ POPULATION_FIELDS = (
 PROJECTION_FIELDS = ("source", "delay", "is_conv", "weights", "rows", "weights_per_channel")
 
 
-@dataclass(frozen=True, eq=False)
-class Program:
-    """The network as arrays; one row per population and per projection (fields as named above).
+class Wiring(NamedTuple):
+    """What kernels walk through; one row per population and per projection (fields as named above).
 
     Copies, populations that follow one another and receive the very same, share their projections.
-    one: the threshold. bias, v_init, out_degree: per neuron, populations one after another;
-    v_reset likewise, or empty for reset by subtraction.
     weights: of convolutions, (I, kH, kW, O) with kW in the order of the targets; pixel p of the
     source reaches its targets in `runs` rows[p] to rows[p + 1], each (first target, first weight,
     length). listed: of other projections, the values of a sparse matrix by source neuron, with its
-    columns in `posts` and its row limits in `rows`.
+    columns in `posts` and its row limits in `rows`. Boards pack weights into 64 bits.
+    """
+
+    populations: Int64
+    projections: Int64
+    weights: Int32 | Int64
+    listed: Int32 | Int64
+    posts: Int32
+    runs: Int32
+    rows: Int64
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """The network as arrays.
+
+    one: the threshold. bias, v_init, out_degree: per neuron, populations one after another;
+    v_reset likewise, or empty for reset by subtraction.
     """
 
     names: tuple[str, ...]
     shapes: tuple[Shape, ...]
     one: int
-    populations: Int64
-    projections: Int64
     bias: Int32
     v_init: Int32
     v_reset: Int32
     out_degree: Int64
-    weights: Int32
-    listed: Int32
-    posts: Int32
-    runs: Int32
-    rows: Int64
+    wiring: Wiring
+
+    @property
+    def populations(self) -> Int64:
+        """A row of POPULATION_FIELDS per population."""
+        return self.wiring.populations
 
 
 def compile_program(network: Network) -> Program:
@@ -89,17 +102,11 @@ def compile_program(network: Network) -> Program:
         names=tuple(index),
         shapes=tuple(p.shape for p in members),
         one=arrays.one,
-        populations=np.array(populations, np.int64).reshape(-1, len(POPULATION_FIELDS)),
-        projections=np.array(arrays.projections, np.int64).reshape(-1, len(PROJECTION_FIELDS)),
         bias=_integers(_per_neuron(members, [on_grid(p.bias, bits) for p in members]), arrays.one),
         v_init=_integers(_per_neuron(members, [p.v_init for p in members]), arrays.one),
         v_reset=_resets(members, arrays.one),
         out_degree=_per_neuron(members, [degrees.get(p.name, none) for p in members]),
-        weights=np.concatenate([*arrays.weights, np.zeros(0, np.int32)]),
-        listed=np.concatenate([*arrays.listed, np.zeros(0, np.int32)]),
-        posts=np.concatenate([*arrays.posts, np.zeros(0, np.int32)]),
-        runs=np.concatenate([*arrays.runs, np.zeros((0, 3), np.int32)]),
-        rows=np.concatenate([*arrays.rows, np.zeros(0, np.int64)]),
+        wiring=arrays.wiring(populations),
     )
 
 
@@ -143,6 +150,18 @@ class _Arrays:
             self.rows.append(matrix.indptr.astype(np.int64) + _total(self.posts))
             self.posts.append(matrix.indices.astype(np.int32))
             self.listed.append(_integers(matrix.data, self.one))
+
+    def wiring(self, populations: Sequence[tuple[int, ...]]) -> Wiring:
+        """Return all of it with the rows of the populations."""
+        return Wiring(
+            np.array(populations, np.int64).reshape(-1, len(POPULATION_FIELDS)),
+            np.array(self.projections, np.int64).reshape(-1, len(PROJECTION_FIELDS)),
+            np.concatenate([*self.weights, np.zeros(0, np.int32)]),
+            np.concatenate([*self.listed, np.zeros(0, np.int32)]),
+            np.concatenate([*self.posts, np.zeros(0, np.int32)]),
+            np.concatenate([*self.runs, np.zeros((0, 3), np.int32)]),
+            np.concatenate([*self.rows, np.zeros(0, np.int64)]),
+        )
 
 
 def _total(arrays: Sequence[NDArray[Any]]) -> int:

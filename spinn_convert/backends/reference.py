@@ -92,17 +92,11 @@ def _simulate(
     from spinn_convert.backends.kernel import simulate
 
     spikes, begins, events, readout, potentials = simulate(
-        program.populations,
-        program.projections,
+        program.wiring,
         bias,
         program.v_init,
         program.v_reset,
         program.out_degree,
-        program.weights,
-        program.listed,
-        program.posts,
-        program.runs,
-        program.rows,
         program.one,
         settings.steps,
     )
