@@ -50,7 +50,7 @@ BESIDE_PAPER: dict[str, dict[str, Any]] = {
     "potentials per neuron": {"potentials": "neuron"},
     "biases corrected": {"correct_bias": True},
     "2 copies of the first layer": {"copies": 2, "copied_layers": 1},
-    "2 copies of the first 3 layers": {"copies": 2},
+    "2 copies of the first 3 layers": {"copies": 2, "copied_layers": 3},
     "no clamp, late read-out": {"clamp_delay": 0},
 }
 WITHOUT: dict[str, dict[str, Any]] = {
