@@ -209,7 +209,8 @@ Inference Time". Simulated by the reference, which NEST equals spike for spike. 
 in the paper; on hardware a spike needs a step from layer to layer, so the depth comes on top."""
 COMPARISON = (
     "The first test images; settings were chosen on validation images. Agreement is the share of "
-    "images on which the SNN says what the ANN says, right or not; ratios are to extended."
+    "images on which the SNN says what the ANN says, right or not; ratios are to extended. Some "
+    "runs had other work beside them: step/s is a lower bound."
 )
 FIGURE_2 = "The paper's table II and figure 2: each of its methods alone, and all together."
 FIGURE_3 = "The paper's figure 3: N(l) = d * l."
