@@ -54,7 +54,10 @@ SMOOTHED = 8
 MARK = "settings.json"
 KEYS: dict[str, type] = {
     **get_type_hints(Method),
-    **{"copied_layers": int, "horizon": int, "read_out": str, "steps": int},
+    "copied_layers": int,
+    "horizon": int,
+    "read_out": str,
+    "steps": int,
 }
 
 
