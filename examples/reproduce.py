@@ -54,7 +54,7 @@ BESIDE_PAPER: dict[str, dict[str, Any]] = {
     "no clamp, late read-out": {"clamp_delay": 0},
 }
 WITHOUT: dict[str, dict[str, Any]] = {
-    "all but the percentile (99.99th)": {"percentile": 99.99},
+    "all, but the 99.99th percentile": {"percentile": 99.99},
     "all but potentials": {"potentials": "fixed"},
     "all but copies": {"copies": 1},
     "all, MMSE thresholds": {"thresholds": "mmse"},

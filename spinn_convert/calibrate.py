@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert import host
-from spinn_convert.convert import Method
+from spinn_convert.convert import Method, settled
 from spinn_convert.errors import ConversionError, Problem
 from spinn_convert.fold import Layer
 from spinn_convert.histogram import Statistics, passes
@@ -62,6 +62,7 @@ def calibrate_all(
     Exact, whatever the order of the images and the size of the batches; memory grows with channels
     and percentiles, not with images. Raises ConversionError where any of the methods does.
     """
+    methods = [settled(method, layers) for method in methods]
     spiking = [layer for layer in layers if layer.kind == "spiking"]
     names = list(dict.fromkeys(layer.measured for layer in spiking))
     wanted: dict[_Rows, list[Method]] = {}
@@ -94,8 +95,14 @@ def _rows(layer: Layer, method: Method) -> list[_Rows]:
 
 def _statistics(methods: Sequence[Method]) -> tuple[list[float], bool]:
     """Return the percentiles that the methods need, and whether any needs a histogram."""
-    percentiles = {m.percentile for m in methods if m.thresholds == "percentile"}
+    percentiles = {_percentile(m) for m in methods if m.thresholds == "percentile"}
     return sorted(percentiles), any(m.thresholds == "mmse" for m in methods)
+
+
+def _percentile(method: Method) -> float:
+    if method.percentile is None:
+        raise ValueError("a method without a percentile: see convert.settled")
+    return method.percentile
 
 
 def _share(progress: Progress, number: int, passes: int, done: int, images: int) -> None:
@@ -135,7 +142,7 @@ def _scales(
 def _lambda(statistics: Statistics, method: Method) -> Floats:
     if method.thresholds == "mmse":
         return statistics.threshold(method.levels)
-    percentile = statistics.percentile(method.percentile)
+    percentile = statistics.percentile(_percentile(method))
     return np.where(percentile > 0, percentile, statistics.maximum())
 
 

@@ -69,7 +69,7 @@ for command in (inspect, score, tune):
 @click.option(
     "--percentile",
     type=click.FloatRange(50, 100),
-    help="Of the activations, becomes the scale [default: 99.95].",
+    help="Of the activations, becomes the scale [default: 99.95; higher beyond 50 layers].",
 )
 @click.option(
     "--normalisation",
@@ -98,13 +98,13 @@ for command in (inspect, score, tune):
 @click.option(
     "--copied-layers",
     type=click.IntRange(0),
-    help="How many layers those are [default: all that add at most 45 % neurons].",
+    help="How many layers those are [default: what adds 45 % neurons, at most 10].",
 )
 @click.option(
     "--potentials",
     type=click.Choice(["fixed", "channel", "neuron"]),
-    help="Initial potentials: --v-init, or corrected on calibration images per channel or neuron"
-    " [default: channel].",
+    help="Initial potentials: --v-init, or lowered per channel or neuron where calibration images"
+    " make too many spikes [default: channel].",
 )
 @click.option(
     "--correct-bias/--keep-bias",
@@ -208,7 +208,7 @@ def convert(
     """Convert MODEL.onnx, simulate its test images, report accuracy and cost."""
     from spinn_convert import pipeline
     from spinn_convert.convert import BASIC, PAPER, Method
-    from spinn_convert.tune import read_settings
+    from spinn_convert.tuned_settings import read_settings
 
     if paper and basic:
         raise click.UsageError("--paper and --basic are two conversions: choose one")

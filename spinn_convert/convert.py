@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spinn_convert.errors import ConversionError, Problem
-from spinn_convert.fold import Layer
+from spinn_convert.fold import Layer, depths
 from spinn_convert.linear import LinearMap, on_grid, then
 from spinn_convert.network import Network, Population, Projection
 from spinn_convert.ops import Floats, Scale
@@ -22,6 +22,8 @@ from spinn_convert.ops import Floats, Scale
 GRID_BITS = 14
 LARGEST_BIAS = 2.0**10
 """Thresholds per step."""
+CLIPPED, DEEP = 0.05, 50
+"""Per cent of a layer's activations above lambda; in networks deeper than DEEP as much less."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +31,19 @@ class Method:
     """The options of the conversion; PAPER and BASIC are the paper's own.
 
     thresholds: lambda is the "percentile" of the activations or, if "mmse", what rounds them best
-    to `levels` steps, as many as the network will run. normalisation: "channel" or "layer".
+    to `levels` steps, as many as the network will run. percentile: None for what `settled` says.
+    normalisation: "channel" or "layer".
     v_init: initial membrane potential in thresholds. clamp_delay: d in N(l) = d * l.
     dead_channels: "refuse" channels that calibration never saw active, or scale them as "layer".
     copies: neurons per activation of the first `copied_layers` layers, which fire in turn; None: as
     many layers as `copies.affordable` says.
-    potentials: "fixed" at v_init, or corrected per "channel" or "neuron"; correct_bias: biases,
-    too; horizon: steps after the output's release at which these are right on average; None: 12
-    and half the depth, about when the output is good enough.
+    potentials: "fixed" at v_init, or lowered per "channel" or "neuron" where calibration images
+    make too many spikes; correct_bias: biases are corrected, too; horizon: steps after the output's
+    release at which these are right on average; None: 12 and half the depth, about when the output
+    is good enough.
     """
 
-    percentile: float = 99.95
+    percentile: float | None = None
     normalisation: str = "channel"
     v_init: float = 0.5
     clamp_delay: int = 0
@@ -58,9 +62,22 @@ class Method:
         return self.potentials != "fixed" or self.correct_bias
 
 
-PAPER = Method(percentile=99.99, clamp_delay=1, copies=1, potentials="fixed")
+PAPER = Method(99.99, clamp_delay=1, copies=1, potentials="fixed")
 """The extended conversion of the paper."""
 BASIC = replace(PAPER, percentile=99.9, normalisation="layer", v_init=0.0, clamp_delay=0)
+
+
+def settled(method: Method, layers: Sequence[Layer]) -> Method:
+    """Return the method with a percentile.
+
+    The lower it is, the faster are the spikes; but every layer clips, and what is lost adds up. So
+    all layers of a deep network together clip as much as DEEP of CLIPPED would: 99.95, or 99.975
+    in ResNet-101.
+    """
+    if method.percentile is not None:
+        return method
+    depth = max(depths(layers).values(), default=0)
+    return replace(method, percentile=100 - CLIPPED * min(1, DEEP / max(depth, 1)))
 
 
 def convert(
@@ -74,12 +91,11 @@ def convert(
     Raises ConversionError when a bias is out of all proportion to its scale.
     """
     populations: dict[str, Population] = {}
-    projections = []
+    projections, depth_of = [], depths(layers)
     for layer in layers:
         inputs = [(populations[source], linear) for source, linear in layer.inputs]
-        depth = max((source.depth + 1 for source, _ in inputs), default=-1)
         scale = scales[layer.name] if layer.kind == "spiking" else np.ones(1, np.float32)
-        target = _population(layer, scale, depth, method)
+        target = _population(layer, scale, depth_of[layer.name], method)
         populations[layer.name] = target
         for source, linear in inputs:
             gained = then(linear, _gain(np.reciprocal(target.scale), target))

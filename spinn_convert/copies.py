@@ -20,6 +20,8 @@ from spinn_convert.ops import Floats, Scale
 
 MOST_ADDED = 0.45
 """Neurons, as a share of those of the network without copies."""
+MOST_LAYERS = 10
+"""The first stage of ResNet-50 and -101; in the latter, 21 layers gain nothing over these."""
 
 
 def groups(network: Network) -> list[tuple[Population, ...]]:
@@ -32,13 +34,17 @@ def groups(network: Network) -> list[tuple[Population, ...]]:
 
 
 def affordable(network: Network, copies: int) -> int:
-    """Return how many of the first layers have copies that add at most MOST_ADDED; 1 or more."""
+    """Return how many of the first layers get copies: one or more, at most MOST_LAYERS.
+
+    So many that the copies add at most MOST_ADDED.
+    """
     most, added = MOST_ADDED * neurons(network), 0
-    for depth in range(network.depth):
+    layers = min(network.depth, MOST_LAYERS)
+    for depth in range(layers):
         added += (copies - 1) * sum(p.size for p in network.spiking if p.depth == depth)
         if added > most:
             return max(depth, 1)
-    return network.depth
+    return layers
 
 
 def multiplied(network: Network, copies: int, layers: int | None = None) -> Network:

@@ -63,6 +63,14 @@ def fold(graph: Graph) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
+def depths(layers: Sequence[Layer]) -> dict[str, int]:
+    """Return the spiking layers before each, along the longest path; -1 for an input."""
+    found: dict[str, int] = {}
+    for layer in layers:
+        found[layer.name] = max((found[source] + 1 for source, _ in layer.inputs), default=-1)
+    return found
+
+
 def _reachable(graph: Graph) -> list[Node]:
     needed = set(graph.outputs)
     for node in reversed(graph.nodes):

@@ -23,7 +23,7 @@ from spinn_convert import (
 )
 from spinn_convert.backends.board_arithmetic import BoardRecording
 from spinn_convert.backends.constant_reset import with_constant_reset
-from spinn_convert.convert import Method
+from spinn_convert.convert import Method, settled
 from spinn_convert.data import load_dataset, normalised
 from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.load import Model
@@ -110,6 +110,7 @@ def execute(job: Job, watch: Watch = unwatched) -> Outcome:
             model, layers = conversion.read(job.model, job.data, job.max_pool)
             found = conversion.data_path(job.model, job.data)
             dataset = load_dataset(found, model.image_shape, conversion.classes(model))
+            job = replace(job, method=settled(job.method, layers))
             rough = conversion.draft(model, layers, job.method)
             record = recorded(job.record, rough)
             _check(backend, rough, job)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from spinn_convert.calibrate import calibrate_all
 from spinn_convert.convert import Method
 from spinn_convert.copies import groups
 from spinn_convert.data import load_dataset, normalised
-from spinn_convert.errors import DataError, Problem
 from spinn_convert.fold import Layer
 from spinn_convert.load import Model
 from spinn_convert.network import Network, neurons
@@ -52,13 +51,6 @@ TOLERANCE = 0.001
 WANTED_AGREEMENT = (0.99, 0.98)
 SMOOTHED = 8
 MARK = "settings.json"
-KEYS: dict[str, type] = {
-    **get_type_hints(Method),
-    "copied_layers": int,
-    "horizon": int,
-    "read_out": str,
-    "steps": int,
-}
 
 
 @dataclass(frozen=True)
@@ -215,7 +207,7 @@ def _best(scalings: list[Scaling]) -> int:
 
     def order(i: int) -> tuple[bool, bool, float]:
         method = scalings[i].method
-        return method.normalisation == "layer", method.thresholds == "mmse", method.percentile
+        return method.normalisation == "layer", method.thresholds == "mmse", method.percentile or 0
 
     return min(good, key=order)
 
@@ -253,26 +245,6 @@ def _fewest(ways: Sequence[Way]) -> tuple[Way, int]:
             return chosen, steps
     chosen = max(ways, key=lambda way: way.scores.agreement_by_step[-1])
     return chosen, len(chosen.scores.agreement_by_step)
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """Return the settings of a file that `tune` wrote; raises DataError."""
-    fix = "write the file with spinn-convert tune"
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError([Problem(str(path), f"cannot be read ({error})", fix)]) from error
-    problems = []
-    if not isinstance(content, dict):
-        raise DataError([Problem(str(path), "holds no settings", fix)])
-    for key, value in content.items():
-        if key not in KEYS:
-            problems.append(Problem(f"{path}, {key}", "unknown", f"known: {', '.join(KEYS)}"))
-        elif type(value) not in ((int, float) if KEYS[key] is float else (KEYS[key],)):
-            problems.append(Problem(f"{path}, {key}", f"{value!r} is no {KEYS[key].__name__}", fix))
-    if problems:
-        raise DataError(problems)
-    return content
 
 
 def draw(tuned: Tuned, name: str, path: Path) -> None:

@@ -11,9 +11,11 @@ from onnx import helper
 
 from spinn_convert import conversion, host
 from spinn_convert.calibrate import calibrate, calibrate_all
-from spinn_convert.convert import Method
+from spinn_convert.convert import Method, settled
 from spinn_convert.errors import ConversionError
+from spinn_convert.fold import Layer
 from spinn_convert.histogram import Statistics, passes
+from spinn_convert.linear import LinearMap
 
 PERCENTILES = (50, 99, 99.9, 99.99, 100)
 TINY = np.float32(1e-45)
@@ -217,3 +219,15 @@ def test_activations_that_are_not_finite_are_refused(net):
     for method in (Method(), Method(thresholds="mmse")):
         with pytest.raises(ConversionError, match="not finite"):
             calibrate(model, layers, images * np.float32(1e38), method, 1)
+
+
+@pytest.mark.parametrize(("depth", "percentile"), [(1, 99.95), (50, 99.95), (100, 99.975)])
+def test_deep_networks_clip_less_per_layer(depth, percentile):
+    shortcut = LinearMap((1,))
+    layers = [Layer("0", "input", (1,))]
+    for i in range(depth):
+        sources = {str(i), str(max(i - 2, 0))}
+        layers.append(Layer(str(i + 1), "spiking", (1,), tuple((s, shortcut) for s in sources)))
+    layers.append(Layer("out", "readout", (1,), ((str(depth), shortcut),)))
+    assert settled(Method(), layers).percentile == percentile
+    assert settled(Method(99), layers) == Method(99)

@@ -9,8 +9,12 @@ from test_potentials import small_network
 from spinn_convert import rate
 from spinn_convert.backends import nest, reference
 from spinn_convert.backends.potentials import correct
-from spinn_convert.copies import MOST_ADDED, affordable, groups, multiplied
+from spinn_convert.convert import PAPER, convert
+from spinn_convert.copies import MOST_ADDED, MOST_LAYERS, affordable, groups, multiplied
+from spinn_convert.fold import Layer
+from spinn_convert.linear import LinearMap
 from spinn_convert.network import neurons
+from spinn_convert.ops import Dense
 from spinn_convert.recording import Settings, Stimulus
 
 
@@ -37,6 +41,26 @@ def test_layers_are_copied_while_they_are_affordable(example, copies):
     assert added[1] > MOST_ADDED
     assert neurons(multiplied(network, copies)) == before * (1 + added[0])
     assert (copies, count) in ((2, 3), (3, 1), (16, 1))
+
+
+def test_no_more_than_ten_layers_are_copied():
+    network = deep(23)
+    assert affordable(network, 2) == 10 == MOST_LAYERS
+    assert neurons(multiplied(network, 2)) == neurons(network) + 10 * 4
+    assert affordable(deep(3), 2) == 1  # of three, two would add 67 %
+    assert affordable(deep(3), 4) == 1  # the first is copied, whatever it adds
+
+
+def deep(layers):
+    """Return a network with a population of four neurons per layer."""
+    weight = LinearMap((4,), (Dense(np.eye(4, dtype=np.float32) / 2),))
+    names = ["x", *(f"layer {number}" for number in range(layers)), "out"]
+    kinds = ["input", *["spiking"] * layers, "readout"]
+    chain = [
+        Layer(name, kind, (4,), ((names[i - 1], weight),) if i else ())
+        for i, (name, kind) in enumerate(zip(names, kinds))
+    ]
+    return convert(chain, {name: np.ones(1, np.float32) for name in names[1:-1]}, PAPER, {})
 
 
 @pytest.mark.parametrize("copies", [2, 4])

@@ -15,6 +15,7 @@ from spinn_convert import pipeline, report, tune
 from spinn_convert.cli import commands
 from spinn_convert.convert import Method
 from spinn_convert.errors import DataError
+from spinn_convert.tuned_settings import KEYS, read_settings
 
 
 def test_tuned_settings_are_taken_by_the_main_command(write_model, tmp_path, monkeypatch):
@@ -26,8 +27,8 @@ def test_tuned_settings_are_taken_by_the_main_command(write_model, tmp_path, mon
     assert done.exit_code == 0, done.output
     assert "recommended: spinn-convert" in done.output
     settings = json.loads((tmp_path / "tiny.tuned" / "settings.json").read_text())
-    assert set(settings) <= set(tune.KEYS)
-    assert set(tune.KEYS) - set(settings) <= {"horizon", "copied_layers"}  # those may be None
+    assert set(settings) <= set(KEYS)
+    assert set(KEYS) - set(settings) <= {"horizon", "copied_layers"}  # those may be None
     assert (tmp_path / "tiny.tuned" / "tuned.png").read_bytes().startswith(b"\x89PNG")
     arguments = [str(path), "--settings", "tiny.tuned/settings.json", "--clamp-delay", "3"]
     done = CliRunner().invoke(commands, ["convert", *arguments])
@@ -76,4 +77,4 @@ def test_steps_are_those_of_a_mean_over_eight_steps():
 def test_settings_that_are_none_are_refused(tmp_path, text, message):
     (tmp_path / "settings.json").write_text(text)
     with pytest.raises(DataError, match=message):
-        tune.read_settings(tmp_path / "settings.json")
+        read_settings(tmp_path / "settings.json")

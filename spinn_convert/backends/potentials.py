@@ -1,11 +1,15 @@
-"""Initial potentials and biases that make a population spike, on average, as often as it should.
+"""Initial potentials and biases that keep a population, on average, from spiking too often.
 
 Layer by layer: with all earlier populations corrected, calibration images are simulated for T
-steps, and what a channel (or neuron) then lacks of T times the ANN's mean activation is added to
-its initial potential, v(0) += T * (mean a / lambda - mean rate). That takes out the error that all
-images share: inputs that come late or that were not meant to be. It fades as 1/T when more steps
-follow. A bias may be corrected by the same error per step, which holds for T steps only (Li, Deng,
-Dong, Gong, Gu 2021, "A Free Lunch from ANN", potential correction and bias correction).
+steps, and what a channel (or neuron) then has fired more than T times the mean rate of ReLU1 is
+taken from its initial potential, v(0) += T * (mean rate of ReLU1 - mean rate). That takes out the
+error that all images share: spikes before their inhibition. It fades as 1/T when more steps follow.
+A bias may be corrected by the same error per step, which holds for T steps only (Li, Deng, Dong,
+Gong, Gu 2021, "A Free Lunch from ANN", potential correction and bias correction).
+
+Unlike there, a potential is only lowered. A channel that fires too rarely has neurons that should
+fire and are late, by steps that grow with depth; a higher potential makes up for them by spikes of
+those that should be silent, and the next layer is later still.
 """
 
 from __future__ import annotations
@@ -59,7 +63,7 @@ def correct(
     """Return the network with corrected initial potentials, and biases if `bias`.
 
     values: core inputs (B, *input shape) of calibration images. steps: after the output's release;
-    the mean error is to be zero then. potentials: "channel", "neuron", or "fixed" for none.
+    the mean is to be at most right then. potentials: "channel", "neuron", or "fixed" for none.
     Populations that see only the analog input keep theirs: nothing there comes late. Copies are
     corrected together, so that they go on firing in turn.
     """
@@ -79,7 +83,10 @@ def correct(
             for _ in range(ROUNDS if active > 0 and inputs != {network.input.name} else 0):
                 error = active * wanted[name] - _run(program, group, current, end, images, pool)
                 bits = network.bits
-                better = tuple(_corrected(p, error, active, potentials, bias, bits) for p in group)
+                better = tuple(
+                    _corrected(p, known[p.name], error, active, potentials, bias, bits)
+                    for p in group
+                )
                 if bias:
                     current = current + _more(program, group[0], better[0], bits)
                 group = better
@@ -92,9 +99,9 @@ def correct(
 
 
 def _mean_rates(network: Network, values: Floats) -> dict[str, Floats]:
-    """Return the ANN's mean activation of every neuron, in spikes per step, (*shape)."""
+    """Return the mean rate of every neuron in the ReLU1 network, in spikes per step, (*shape)."""
     totals: dict[str, NDArray[np.float64]] = {}
-    for chunk in rates(network, values, clip=False):
+    for chunk in rates(network, values, clip=True):
         for name, found in chunk.items():
             totals[name] = totals.get(name, 0) + found.sum(0, dtype=np.float64)
     return {
@@ -166,19 +173,25 @@ def _potentials(program: Program, population: Population) -> Int32:
 
 
 def _corrected(
-    population: Population, error: Floats, steps: int, potentials: str, bias: bool, bits: int
+    population: Population,
+    before: Population,
+    error: Floats,
+    steps: int,
+    potentials: str,
+    bias: bool,
+    bits: int,
 ) -> Population:
     """Return the population with `error` (*shape), in spikes after so many steps, made up for.
 
-    v_init stays below the threshold, which a board tests even while it holds a population, and
-    between two points of the grid.
+    v_init stays at or below that of `before`, and between two points of the grid.
     """
     half = np.float32(2.0 ** -(bits + 1))
     by_channel = error.mean(tuple(range(1, error.ndim)), keepdims=True)
     if potentials != "fixed":
         more = by_channel if potentials == "channel" else error
         v_init = on_grid(population.v_init - half + more, bits) + half
-        population = replace(population, v_init=np.minimum(v_init, 1 - half).astype(np.float32))
+        lowered = np.minimum(v_init, before.v_init).astype(np.float32)
+        population = replace(population, v_init=lowered)
     if bias:
         more = np.asarray(population.bias + by_channel / steps, np.float32)
         population = replace(population, bias=more)
