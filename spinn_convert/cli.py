@@ -172,7 +172,7 @@ for command in (inspect, score, tune):
 @click.option(
     "--read-out",
     type=click.Choice(["all", "late"]),
-    help="Read the output's potential from step 0, or from 0.55 of its steps [default: late without"
+    help="Read the output's potential from step 0, or past its first spikes [default: late without"
     " clamp].",
 )
 @click.option(

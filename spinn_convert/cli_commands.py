@@ -77,7 +77,7 @@ def tune(model: Path, dead_channels: str, threads: int | None, **options: Any) -
 @click.option(
     "--read-out",
     type=click.Choice(["all", "late"]),
-    help="Read the potential from step 0, or from 0.55 of its steps [default: as the recording"
+    help="Read the potential from step 0, or past its first spikes [default: as the recording"
     " says, else all].",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all numbers as JSON.")
