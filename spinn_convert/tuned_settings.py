@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from spinn_convert.convert import Method
 from spinn_convert.errors import DataError, Problem
 
 KEYS: dict[str, type] = {
-    **get_type_hints(Method),
-    "percentile": float,
-    "copied_layers": int,
-    "horizon": int,
+    **{name: (get_args(hint) or (hint,))[0] for name, hint in get_type_hints(Method).items()},
     "read_out": str,
     "steps": int,
 }

@@ -150,15 +150,8 @@ def test_later_start_subtracts_the_potential_then():
 def test_late_read_out_starts_half_the_depth_after_the_release():
     starts = readout.starts("late", 100, 220)
     assert not starts[:100].any()
-    assert [starts[99 + t] - 100 for t in (1, 30, 60, 72, 90, 100, 120)] == [
-        0,
-        21,
-        42,
-        50,
-        50,
-        55,
-        66,
-    ]
+    later = [starts[99 + t] - 100 for t in (1, 30, 60, 72, 90, 100, 120)]
+    assert later == [0, 21, 42, 50, 50, 55, 66]
 
 
 def hidden_bias_clips(network):

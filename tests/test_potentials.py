@@ -67,6 +67,7 @@ def test_no_channel_spikes_too_often_at_the_horizon(values, clamp_delay, per):
     assert after.min() > 0.35 * before.min()
     second = next(p for p in corrected.populations if p.name == "second")
     assert second.v_init.shape == ((4, 1, 1) if per == "channel" else (4, 6, 6))
+    assert second.v_init.max() < 1
     assert np.all((second.v_init * 2 ** (network.bits + 1)) % 2 == 1)  # between two grid points
 
 
