@@ -16,18 +16,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert import conversion, readout
-from spinn_convert.backends import board_arithmetic, delta_arithmetic, reference
-from spinn_convert.backends.board_arithmetic import BoardRecording
-from spinn_convert.backends.board_plan import BoardPlan, Peak, make_plan, without_clamp
-from spinn_convert.backends.board_precision import precision
-from spinn_convert.backends.delta_plan import make_delta_plan
-from spinn_convert.convert import PAPER
-from spinn_convert.data import load_dataset, normalised
-from spinn_convert.host import tensors as run_ann
-from spinn_convert.network import Network
-from spinn_convert.ops import Floats
-from spinn_convert.recording import Recording, Settings, Stimulus
+from spinn_convert.backends.board import arithmetic as board_arithmetic
+from spinn_convert.backends.board import delta_arithmetic
+from spinn_convert.backends.board.arithmetic import BoardRecording
+from spinn_convert.backends.board.delta_plan import make_delta_plan
+from spinn_convert.backends.board.plan import BoardPlan, Peak, make_plan, without_clamp
+from spinn_convert.backends.board.precision import precision
+from spinn_convert.backends.reference import backend as reference
+from spinn_convert.conversion import steps as conversion
+from spinn_convert.conversion.convert import PAPER
+from spinn_convert.files.data import load_dataset, normalised
+from spinn_convert.linear.ops import Floats
+from spinn_convert.model.host import tensors as run_ann
+from spinn_convert.network import readout
+from spinn_convert.network.recording import Recording, Settings, Stimulus
+from spinn_convert.network.records import Network
 
 MODEL = Path(__file__).resolve().parent.parent / "examples" / "resnet18.onnx"
 PEAK_IMAGES = 100

@@ -23,10 +23,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from damage import damaged
 from rich.console import Console
+from support.damage import damaged
 
-from spinn_convert import cli_tables, conversion
+from spinn_convert.cli import tables as cli_tables
+from spinn_convert.conversion import steps as conversion
 from spinn_convert.errors import SpinnConvertError
 
 HARD_LIMIT = 12 * 2**30

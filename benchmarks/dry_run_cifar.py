@@ -22,7 +22,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "examples"), str(ROOT / "tests")]
-from torch_networks import export  # noqa: E402
+from support.torch_networks import export  # noqa: E402
 from train_resnet import ResNet  # noqa: E402
 
 SECONDS, BYTES, CHANNELS, IMAGES = 8 * 60.0, 6e9, 32, 16

@@ -21,15 +21,15 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.backends.fastlist import fast_rows
+from spinn_convert.backends.spinnaker.fastlist import fast_rows
 from spinn_convert.emulator.board import Board
 from spinn_convert.emulator.recording import BoardResult
 from spinn_convert.emulator.snapshot import after_reset, snapshot
-from spinn_convert.linear import LinearMap, synapses
-from spinn_convert.ops import Conv
+from spinn_convert.linear.maps import LinearMap, synapses
+from spinn_convert.linear.ops import Conv
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
-from spinnaker_rig import DECAY, ONE, SHIFT, Net, integrate, mapped, names, set_image
+from support.spinnaker_rig import DECAY, ONE, SHIFT, Net, integrate, mapped, names, set_image
 
 STEPS, IMAGES, PER_CORE, THRESHOLD = 32, 3, 256, 0.5
 SHAPES = (8, 14, 14), (8, 14, 14), (8, 14, 14), (16, 7, 7), (16, 7, 7)

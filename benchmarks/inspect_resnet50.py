@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
-from torch_networks import export, trained
+from support.torch_networks import export, trained
 
 SECONDS, BYTES = 5.0, 1.5e9
 LOAD = "import sys, onnxruntime as o; o.InferenceSession(sys.argv[1])"

@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from spinn_convert import conversion
-from spinn_convert.backends.nest import _import
+from spinn_convert.backends.nest.backend import _import
 from spinn_convert.backends.pynn import TIME_STEP_MS
-from spinn_convert.convert import PAPER
-from spinn_convert.linear import synapses
-from spinn_convert.network import Network, Projection, synapse_counts
+from spinn_convert.conversion import steps as conversion
+from spinn_convert.conversion.convert import PAPER
+from spinn_convert.linear.maps import synapses
+from spinn_convert.network.records import Network, Projection, synapse_counts
 
 MODEL = Path(__file__).resolve().parent.parent / "examples" / "resnet18.onnx"
 SMALL = "relu_11"

@@ -14,11 +14,11 @@ import os
 import subprocess
 from pathlib import Path
 
-from spinn_convert import conversion
-from spinn_convert.backends import reference
-from spinn_convert.convert import PAPER
-from spinn_convert.data import load_dataset, normalised
-from spinn_convert.recording import Settings, Stimulus
+from spinn_convert.backends.reference import backend as reference
+from spinn_convert.conversion import steps as conversion
+from spinn_convert.conversion.convert import PAPER
+from spinn_convert.files.data import load_dataset, normalised
+from spinn_convert.network.recording import Settings, Stimulus
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "examples" / "resnet18.onnx"

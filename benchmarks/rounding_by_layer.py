@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spinn_convert import conversion
-from spinn_convert.convert import PAPER
-from spinn_convert.data import load_dataset, normalised
-from spinn_convert.linear import apply
-from spinn_convert.network import Network
-from spinn_convert.ops import Floats
+from spinn_convert.conversion import steps as conversion
+from spinn_convert.conversion.convert import PAPER
+from spinn_convert.files.data import load_dataset, normalised
+from spinn_convert.linear.maps import apply
+from spinn_convert.linear.ops import Floats
+from spinn_convert.network.records import Network
 
 MODEL = Path(__file__).parent.parent / "examples" / "resnet18.onnx"
 LEVELS = 16

@@ -26,9 +26,9 @@ from spikingjelly.activation_based import ann2snn, functional
 from spikingjelly.activation_based.ann2snn.recipes.rate_coding import RateCodingRecipe
 from torch import Tensor, fx, nn
 
-from spinn_convert.graph import Graph
-from spinn_convert.load import load
-from spinn_convert.ops import Affine, Conv, Dense, Input, LinearOp, Relu, Sum
+from spinn_convert.linear.ops import Affine, Conv, Dense, Input, LinearOp, Relu, Sum
+from spinn_convert.model.graph import Graph
+from spinn_convert.model.load import load
 
 
 def linear_module(op: LinearOp, bias: np.ndarray | None) -> nn.Module:

@@ -12,15 +12,15 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from spinn_convert import conversion
-from spinn_convert.backends import board_arithmetic
-from spinn_convert.backends.board_plan import BoardPlan, make_plan
-from spinn_convert.backends.spinnaker_convolution import Connectors
-from spinn_convert.backends.spinnaker_costs import DryRun, slowdown, table
-from spinn_convert.backends.spinnaker_dry_run import dry_run
-from spinn_convert.convert import PAPER
-from spinn_convert.data import load_dataset, normalised
-from spinn_convert.recording import Settings
+from spinn_convert.backends.board import arithmetic as board_arithmetic
+from spinn_convert.backends.board.plan import BoardPlan, make_plan
+from spinn_convert.backends.spinnaker.dry_run.costs import DryRun, slowdown, table
+from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
+from spinn_convert.backends.spinnaker.kernels.layers import Connectors
+from spinn_convert.conversion import steps as conversion
+from spinn_convert.conversion.convert import PAPER
+from spinn_convert.files.data import load_dataset, normalised
+from spinn_convert.network.recording import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "examples" / "resnet18.onnx"

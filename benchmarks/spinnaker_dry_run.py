@@ -11,15 +11,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spinn_convert import conversion
-from spinn_convert.backends import board_arithmetic
-from spinn_convert.backends.board_plan import make_plan
-from spinn_convert.backends.spinnaker_costs import table
-from spinn_convert.backends.spinnaker_drawing import draw_placement
-from spinn_convert.backends.spinnaker_dry_run import dry_run
-from spinn_convert.convert import PAPER
-from spinn_convert.data import load_dataset, normalised
-from spinn_convert.recording import Settings
+from spinn_convert.backends.board import arithmetic as board_arithmetic
+from spinn_convert.backends.board.plan import make_plan
+from spinn_convert.backends.spinnaker.dry_run.costs import table
+from spinn_convert.backends.spinnaker.dry_run.drawing import draw_placement
+from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
+from spinn_convert.conversion import steps as conversion
+from spinn_convert.conversion.convert import PAPER
+from spinn_convert.files.data import load_dataset, normalised
+from spinn_convert.network.recording import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "examples" / "resnet18.onnx"

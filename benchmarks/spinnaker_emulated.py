@@ -28,15 +28,18 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from spinn_convert import conversion
-from spinn_convert.backends import board_arithmetic, delta_arithmetic, spinnaker, spinnaker_delta
-from spinn_convert.backends.spinnaker_build import NEURONS_PER_CORE, ticks
-from spinn_convert.backends.spinnaker_convolution import Connectors, chosen
-from spinn_convert.convert import PAPER
-from spinn_convert.data import load_dataset, normalised
-from spinn_convert.network import Network, neurons, synapse_counts
-from spinn_convert.ops import Floats
-from spinn_convert.recording import Recording, Settings, Stimulus
+from spinn_convert.backends.board import arithmetic as board_arithmetic
+from spinn_convert.backends.board import delta_arithmetic
+from spinn_convert.backends.spinnaker import backend as spinnaker
+from spinn_convert.backends.spinnaker import delta as spinnaker_delta
+from spinn_convert.backends.spinnaker.build import NEURONS_PER_CORE, ticks
+from spinn_convert.backends.spinnaker.kernels.layers import Connectors, chosen
+from spinn_convert.conversion import steps as conversion
+from spinn_convert.conversion.convert import PAPER
+from spinn_convert.files.data import load_dataset, normalised
+from spinn_convert.linear.ops import Floats
+from spinn_convert.network.recording import Recording, Settings, Stimulus
+from spinn_convert.network.records import Network, neurons, synapse_counts
 
 ROOT = Path(__file__).resolve().parent.parent
 BOARD = ROOT / "boards" / "emulated.cfg"

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from spinn_convert import conversion
-from spinn_convert.backends import reference
-from spinn_convert.convert import PAPER, Method
-from spinn_convert.data import load_dataset, normalised
-from spinn_convert.recording import Settings, Stimulus
+from spinn_convert.backends.reference import backend as reference
+from spinn_convert.conversion import steps as conversion
+from spinn_convert.conversion.convert import PAPER, Method
+from spinn_convert.files.data import load_dataset, normalised
+from spinn_convert.network.recording import Settings, Stimulus
 
 MODEL = Path(__file__).parent.parent / "examples" / "resnet18.onnx"
 STEPS, LIMIT_S = 100, 600

@@ -29,15 +29,20 @@ import results
 from dataset_files import Refused
 from numpy.typing import NDArray
 
-from spinn_convert import __version__, conversion, decode, host, pipeline, readout
-from spinn_convert.backends import reference
-from spinn_convert.convert import BASIC, PAPER, Method
+from spinn_convert import __version__
+from spinn_convert.backends.reference import backend as reference
+from spinn_convert.conversion import steps as conversion
+from spinn_convert.conversion.convert import BASIC, PAPER, Method
+from spinn_convert.conversion.fold import Layer
 from spinn_convert.errors import SpinnConvertError
-from spinn_convert.fold import Layer
-from spinn_convert.load import Model
-from spinn_convert.network import neurons, synapse_counts
-from spinn_convert.recording import Settings, Stimulus
-from spinn_convert.report import score
+from spinn_convert.jobs import run as pipeline
+from spinn_convert.model import host
+from spinn_convert.model.load import Model
+from spinn_convert.network import readout
+from spinn_convert.network.recording import Settings, Stimulus
+from spinn_convert.network.records import neurons, synapse_counts
+from spinn_convert.results import decode
+from spinn_convert.results.report import score
 
 CALIBRATION = 2_000
 FEW = 300

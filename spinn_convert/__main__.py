@@ -1,5 +1,5 @@
 """python -m spinn_convert"""
 
-from spinn_convert.cli import main
+from spinn_convert.cli.main import main
 
 main()

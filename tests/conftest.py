@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support.places import EXAMPLES
 
-from spinn_convert import conversion
-from spinn_convert.convert import PAPER
-from spinn_convert.data import load_dataset, normalised
-
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+from spinn_convert.conversion import steps as conversion
+from spinn_convert.conversion.convert import PAPER
+from spinn_convert.files.data import load_dataset, normalised
 
 
 @pytest.fixture(scope="session")

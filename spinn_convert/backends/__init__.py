@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from spinn_convert.errors import BackendError, Problem
-from spinn_convert.network import Network
-from spinn_convert.recording import Progress, Recording, Settings, Stimulus
+from spinn_convert.network.recording import Progress, Recording, Settings, Stimulus
+from spinn_convert.network.records import Network
 
 NAMES = ("reference", "nest", "spinnaker")
 
@@ -31,14 +31,14 @@ class Backend(Protocol):
 
 
 MODULES = {
-    ("reference", "float", "subtract"): "reference",
-    ("reference", "float", "zero"): "reference",
-    ("reference", "spinnaker", "subtract"): "board_arithmetic",
-    ("reference", "spinnaker", "zero"): "delta_arithmetic",
-    ("nest", "float", "subtract"): "nest",
-    ("nest", "float", "zero"): "nest",
-    ("spinnaker", "float", "subtract"): "spinnaker",
-    ("spinnaker", "float", "zero"): "spinnaker_delta",
+    ("reference", "float", "subtract"): "reference.backend",
+    ("reference", "float", "zero"): "reference.backend",
+    ("reference", "spinnaker", "subtract"): "board.arithmetic",
+    ("reference", "spinnaker", "zero"): "board.delta_arithmetic",
+    ("nest", "float", "subtract"): "nest.backend",
+    ("nest", "float", "zero"): "nest.backend",
+    ("spinnaker", "float", "subtract"): "spinnaker.backend",
+    ("spinnaker", "float", "zero"): "spinnaker.delta",
 }
 """By name, arithmetic and reset. Simulators have numbers of their own: there, "float" says no more
 than that none were asked for."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from spinn_convert.network import Network, Population, Projection
+from spinn_convert.network.records import Network, Population, Projection
 
 TIME_STEP_MS = 1.0
 

@@ -1,0 +1,147 @@
+"""Board plan -> the flat arrays that the integer kernel walks through, and one image's run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinn_convert.backends.board.cells import NEVER
+from spinn_convert.backends.board.drive import FRACTION_BITS, Drive
+from spinn_convert.backends.board.plan import BoardPlan
+from spinn_convert.backends.board.session import ImageResult
+from spinn_convert.backends.reference.backend import ImageOutcome, spike_rows
+from spinn_convert.backends.reference.program import (
+    Int32,
+    Int64,
+    Program,
+    Wiring,
+    channels_last,
+    compile_program,
+)
+from spinn_convert.errors import BackendError, Problem
+from spinn_convert.network.recording import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class BoardProgram:
+    """The arrays of the kernel, channels last.
+
+    board: per population, the kernel's BOARD_FIELDS. wiring: of the program, its weights packed.
+    i_offset, isyn_exc: per neuron, 0 where they depend on the image.
+    """
+
+    plan: BoardPlan
+    program: Program
+    board: Int64
+    wiring: Wiring
+    i_offset: Int32
+    isyn_exc: Int32
+
+
+def compile_plan(plan: BoardPlan) -> BoardProgram:
+    """Return the program of a plan."""
+    program = compile_program(plan.integers)
+    board = [(one(p.theta), p.shift, p.self_weight) for p in plan.populations]
+    i_offset = np.zeros(int(program.populations[:, 1].sum()), np.int32)
+    isyn_exc = np.zeros_like(i_offset)
+    for population in plan.populations:
+        if population.drive is not None:
+            place(program, population.name, population.drive.i_offset, i_offset)
+            place(program, population.name, population.drive.isyn_exc, isyn_exc)
+    return BoardProgram(
+        plan,
+        program,
+        np.array(board, np.int64),
+        packed_wiring(program),
+        i_offset,
+        isyn_exc,
+    )
+
+
+def packed_wiring(program: Program) -> Wiring:
+    """Return the wiring of a program whose weights are LSBs, as the kernel adds them up."""
+    from spinn_convert.backends.board.kernel import packed
+
+    wiring, unit = program.wiring, program.one
+    return wiring._replace(
+        weights=packed(wiring.weights // unit), listed=packed(wiring.listed // unit)
+    )
+
+
+def one(theta: float) -> int:
+    """Return a threshold of `theta` mV, raw."""
+    return round(theta * (1 << FRACTION_BITS))
+
+
+def simulate_image(
+    board: BoardProgram, drives: Mapping[str, Drive], settings: Settings, limit: int
+) -> ImageResult:
+    """Simulate one image, given its drives; ring buffers saturate at `limit` LSBs.
+
+    Raises BackendError when a number leaves its range.
+    """
+    from spinn_convert.backends.board.kernel import simulate
+
+    program = board.program
+    i_offset, isyn_exc = board.i_offset.copy(), board.isyn_exc.copy()
+    for name, found in drives.items():
+        place(program, name, found.i_offset, i_offset)
+        place(program, name, found.isyn_exc, isyn_exc)
+    spikes, begins, readout, peaks, saturated, wrapped = simulate(
+        board.wiring,
+        board.board,
+        i_offset,
+        isyn_exc,
+        limit,
+        settings.steps,
+    )
+    if wrapped or readout.max(initial=0) >= one(NEVER):
+        what = "a synaptic current left the range of the board's numbers"
+        raise BackendError([Problem("the board's arithmetic", what, "simulate fewer steps")])
+    ones = [one(p.theta) for p in board.plan.populations if p.kind == "readout"]
+    result = image_result(program, settings, spikes, begins, in_thresholds(program, readout, ones))
+    to_itself = replace(result, events=result.events + len(spikes))
+    clipped = {name: int(found.clipped.sum()) for name, found in drives.items()}
+    return ImageResult(to_itself, peaks, saturated, clipped, np.zeros((2, 0), np.int64))
+
+
+def place(program: Program, name: str, values: Int32, everything: Int32) -> None:
+    """Write what broadcasts to one population's shape into an array over all neurons."""
+    index = program.names.index(name)
+    shape, (offset, size) = program.shapes[index], program.populations[index, :2]
+    ordered = np.broadcast_to(values, shape).ravel()[channels_last(shape)]
+    everything[offset : offset + size] = ordered
+
+
+def in_thresholds(program: Program, readout: Int32, ones: Sequence[int]) -> NDArray[np.float32]:
+    """Return raw potentials (T, N), channels last, in thresholds and (C, H, W) order.
+
+    ones: a threshold of each readout, raw.
+    """
+    ordered, begin = np.empty(readout.shape, np.float32), 0
+    shapes = [s for s, row in zip(program.shapes, program.populations) if not row[2]]
+    for shape, threshold in zip(shapes, ones):
+        order = begin + channels_last(shape)
+        ordered[:, order] = readout[:, begin : begin + len(order)] / threshold
+        begin += len(order)
+    return ordered
+
+
+def image_result(
+    program: Program,
+    settings: Settings,
+    spikes: Int32,
+    begins: Int64,
+    readout: NDArray[np.float32],
+) -> ImageOutcome:
+    """Return what a kernel found about one image; `readout` in thresholds."""
+    counts = begins[:, -1] - begins[:, 0]
+    neurons = np.repeat(program.populations[:, 0], counts) + spikes
+    rows = {
+        name: spike_rows(program, name, spikes, begins[program.names.index(name)])
+        for name in settings.record
+    }
+    return ImageOutcome(counts, int(program.out_degree[neurons].sum()), readout, rows)

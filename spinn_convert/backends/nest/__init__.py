@@ -1,0 +1,1 @@
+"""NEST, through PyNN."""

@@ -1,0 +1,181 @@
+"""The PyNN cell type and connector that NEST lacks. Importing this module imports NEST."""
+
+from __future__ import annotations
+
+import warnings
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import nest
+import numpy as np
+import pyNN.nest as sim
+from pyNN.connectors import Connector
+from pyNN.nest.cells import NativeCellType
+from pyNN.nest.simulator import ID
+
+from spinn_convert.linear.maps import LinearMap, synapses
+from spinn_convert.linear.ops import Floats
+
+__all__ = [
+    "BulkConnector",
+    "ConstantResetIF",
+    "SubtractiveIF",
+    "nest",
+    "pynn",
+    "set_all",
+    "set_each",
+    "setup",
+    "sim",
+]
+
+
+COMPACT_NEURONS = 65_000
+"""Neurons per thread that NEST's 16-bit index of a synapse's target reaches, less our devices."""
+
+
+class SubtractiveIF(NativeCellType):  # type: ignore[misc]
+    """Integrate-and-fire without leak, reset by subtraction of the threshold.
+
+    NEST's `eprop_iaf` with nothing to learn. tau_m is a power of two so large that the decay per
+    step is exactly 1, and with it the factor of the current; 2^54 would make that factor 0.
+    """
+
+    nest_model = "eprop_iaf"
+    nest_name: ClassVar = {"on_grid": "eprop_iaf", "off_grid": "eprop_iaf"}
+    default_parameters: ClassVar = {
+        "C_m": 1.0,
+        "E_L": 0.0,
+        "V_m": 0.0,
+        "V_th": 1.0,
+        "I_e": 0.0,
+        "t_ref": 0.0,
+        "tau_m": 2.0**53,
+    }
+    default_initial_values: ClassVar[dict[str, float]] = {}
+    recordable: ClassVar = ["V_m", "spikes"]
+    units: ClassVar = {"V_m": "dimensionless", "spikes": "ms"}
+    receptor_types: ClassVar = ["excitatory", "inhibitory"]
+    standard_receptor_type = True
+    conductance_based = False
+    injectable = True
+    always_local = False
+    uses_parrot = False
+
+
+class ConstantResetIF(SubtractiveIF):
+    """Integrate-and-fire without leak, reset to a constant: NEST's `iaf_psc_delta`."""
+
+    nest_model = "iaf_psc_delta"
+    nest_name: ClassVar = {"on_grid": "iaf_psc_delta", "off_grid": "iaf_psc_delta"}
+    default_parameters: ClassVar = {**SubtractiveIF.default_parameters, "V_reset": 0.0}
+
+
+class _Cell(ID):  # type: ignore[misc]
+    """PyNN's handle of one neuron, which makes NEST's only when asked: 2 kB less per neuron."""
+
+    @property
+    def node_collection(self) -> Any:
+        """NEST's handle of this neuron."""
+        return nest.NodeCollection([int(self)])
+
+
+class Population(sim.Population):  # type: ignore[misc]
+    """A PyNN population that is created in bulk."""
+
+    def _create_cells(self) -> None:
+        parameters = self.celltype.parameter_space
+        parameters.shape = (self.size,)
+        parameters.evaluate(simplify=True)
+        self.node_collection = nest.Create(
+            self.celltype.nest_model, self.size, params=parameters.as_dict()
+        )
+        self._mask_local = np.ones(self.size, bool)
+        first = self.node_collection[0].global_id
+        self.all_cells = np.empty(self.size, object)
+        for index in range(self.size):
+            cell = _Cell(first + index)
+            cell.parent = self
+            self.all_cells[index] = cell
+
+
+class StaticSynapse(sim.StaticSynapse):  # type: ignore[misc]
+    """PyNN's static synapse without PyNN's label on each: 8 bytes less per synapse.
+
+    Without the label, PyNN cannot find a projection's synapses again to list or change them.
+    """
+
+    model = "static_synapse"
+
+    def _get_nest_synapse_model(self) -> str:
+        return self.model
+
+
+class CompactSynapse(StaticSynapse):
+    """A static synapse of 16 bytes instead of 32; a thread can hold COMPACT_NEURONS neurons."""
+
+    model = "static_synapse_hpc"
+
+
+class BulkConnector(Connector):  # type: ignore[misc]
+    """All synapses of a linear map in a few calls of nest.Connect.
+
+    PyNN's own list connectors call nest.Connect once per target neuron.
+    """
+
+    parameter_names = ()
+
+    def __init__(self, linear: LinearMap, bits: int) -> None:
+        super().__init__()
+        self._map, self._bits = linear, bits
+
+    def connect(self, projection: Any) -> None:
+        """Connect `projection`, called by PyNN."""
+        first_pre = projection.pre.node_collection[0].global_id
+        first_post = projection.post.node_collection[0].global_id
+        delay = projection.synapse_type.native_parameters["delay"].base_value
+        for pre, post, weight in synapses(self._map, self._bits):
+            synapse = {
+                "synapse_model": projection.nest_synapse_model,
+                "weight": weight.astype(np.float64),
+                "delay": np.full(pre.size, delay),
+            }
+            nest.Connect(pre + first_pre, post + first_post, "one_to_one", synapse)
+
+
+def pynn(neurons_per_thread: int) -> SimpleNamespace:
+    """Return what `backends.pynn.build` needs, with the smallest synapse that fits."""
+    synapse = CompactSynapse if neurons_per_thread < COMPACT_NEURONS else StaticSynapse
+    return SimpleNamespace(Population=Population, Projection=sim.Projection, StaticSynapse=synapse)
+
+
+def setup(step_ms: float, longest_delay: int, threads: int, seed: int) -> None:
+    """Prepare an empty simulation through PyNN."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyNN sets the verbosity in a way that NEST deprecates
+        sim.setup(
+            timestep=step_ms,
+            min_delay=step_ms,
+            max_delay=longest_delay * step_ms,
+            spike_precision="on_grid",
+            verbosity="error",
+            threads=threads,
+            rng_seed=seed,
+        )
+
+
+def set_all(nodes: Any, values: dict[str, float]) -> None:
+    """Set the same parameters of all nodes."""
+    _set(nodes, [values])
+
+
+def set_each(nodes: Any, name: str, values: Floats) -> None:
+    """Set one parameter of each node; `values` in the order of the nodes when flattened."""
+    _set(nodes, [{name: value} for value in values.ravel().tolist()])
+
+
+def _set(nodes: Any, values: list[dict[str, float]]) -> None:
+    """Call NEST's kernel, since NodeCollection.set spends 15 times longer in Python."""
+    try:
+        nest.ll_api.nestkernel.llapi_set_nc_status(nodes._datum, values)
+    except AttributeError:  # a NEST that names these otherwise
+        nodes.set(values)

@@ -1,0 +1,1 @@
+"""The reference simulator: exact integers, event-driven."""

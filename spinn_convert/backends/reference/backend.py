@@ -1,0 +1,211 @@
+"""The reference simulator: exact integers, event-driven, one thread per image.
+
+Where torch finds a CUDA device, the dense form of the same network runs there instead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinn_convert.backends.reference.program import (
+    Program,
+    channels_last,
+    compile_program,
+    to_integers,
+)
+from spinn_convert.errors import BackendError, Problem
+from spinn_convert.network.rate import CHUNK, columns, input_currents
+from spinn_convert.network.recording import Progress, Recording, Settings, Stimulus, silent
+from spinn_convert.network.records import Network, out_degrees
+
+if TYPE_CHECKING:
+    import torch
+
+NAME = "reference"
+DEFAULT_IMAGES = None
+LARGEST_POTENTIAL = 1 << 30
+
+
+def check(network: Network, settings: Settings) -> list[Problem]:
+    """Return what keeps this network from being simulated."""
+    return []
+
+
+def run(
+    network: Network, stimulus: Stimulus, settings: Settings, progress: Progress = silent
+) -> Recording:
+    """Simulate all images; spikes, potentials and events are exact.
+
+    Raises BackendError when a membrane potential leaves the range of the integers.
+    """
+    started = time.perf_counter()
+    program = compile_program(network)
+    built = time.perf_counter()
+    device = _cuda()
+    found = (
+        _on_cores(network, program, stimulus, settings)
+        if device is None
+        else _on_device(network, program, stimulus, settings, device)
+    )
+    results = []
+    for result in found:
+        results.append(result)
+        progress(len(results), len(stimulus.values))
+    spiking = [program.names.index(p.name) for p in network.spiking]
+    totals = np.array([result.counts for result in results], np.int64)
+    return Recording(
+        NAME,
+        settings,
+        {program.names[p]: totals[:, p] for p in spiking},
+        np.array([result.events for result in results], np.int64),
+        readouts_in_units(network, results),
+        {name: sorted_spikes(name, results) for name in settings.record},
+        {"build": built - started, "simulate": time.perf_counter() - built},
+    )
+
+
+def _cuda() -> torch.device | None:
+    import torch
+
+    return torch.device("cuda") if torch.cuda.is_available() else None
+
+
+@dataclass(frozen=True, eq=False)
+class ImageOutcome:
+    """What one image left behind, neurons in (C, H, W) order.
+
+    counts: spikes per population (P,). readout: thresholds (T, N). spikes: (step, neuron) rows.
+    """
+
+    counts: NDArray[np.int64]
+    events: int
+    readout: NDArray[np.float32]
+    spikes: dict[str, NDArray[np.int32]]
+
+
+def _simulate(
+    network: Network, program: Program, bias: NDArray[np.int32], settings: Settings
+) -> ImageOutcome:
+    """Simulate one image, given the current into every neuron."""
+    from spinn_convert.backends.reference.kernel import simulate
+
+    spikes, begins, events, readout, potentials = simulate(
+        program.wiring,
+        bias,
+        program.v_init,
+        program.v_reset,
+        program.out_degree,
+        program.one,
+        settings.steps,
+    )
+    largest = int(np.abs(potentials.astype(np.int64)).max(initial=0))
+    if largest >= LARGEST_POTENTIAL:
+        what = f"a membrane potential reached {largest / program.one:.0f} thresholds"
+        raise BackendError([Problem(NAME, what, "simulate fewer steps")])
+    order = np.concatenate([channels_last(p.shape) for p in network.readouts])
+    sizes = [p.size for p in network.readouts]
+    shifts = np.repeat(_begins(sizes), sizes)
+    ordered = np.empty(readout.shape, np.float32)
+    ordered[:, order + shifts] = readout.astype(np.float32) / program.one
+    rows = {
+        name: spike_rows(program, name, spikes, begins[program.names.index(name)])
+        for name in settings.record
+    }
+    return ImageOutcome(begins[:, -1] - begins[:, 0], int(events.sum()), ordered, rows)
+
+
+def _begins(sizes: list[int]) -> NDArray[np.int64]:
+    """Return where each of several arrays begins when they stand one after another."""
+    return np.cumsum([0, *sizes[:-1]])
+
+
+def spike_rows(
+    program: Program, name: str, spikes: NDArray[np.int32], begins: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """Return rows (step, neuron) of one population, neurons in (C, H, W) order."""
+    order = channels_last(program.shapes[program.names.index(name)]).astype(np.int32)
+    step = np.repeat(np.arange(len(begins) - 1, dtype=np.int32), np.diff(begins))
+    return np.stack([step, order[spikes[begins[0] : begins[-1]]]], axis=1)
+
+
+def _on_cores(
+    network: Network, program: Program, stimulus: Stimulus, settings: Settings
+) -> Iterator[ImageOutcome]:
+    """Yield results in the order of the images, computing `threads` of them at a time."""
+    offsets = dict(zip(program.names, program.populations[:, 0]))
+    pool = ThreadPoolExecutor(settings.threads)
+    running: list[Future[ImageOutcome]] = []
+    try:
+        for start in range(0, len(stimulus.values), CHUNK):
+            currents = input_currents(network, stimulus.values[start : start + CHUNK])
+            biases = np.repeat(program.bias[None], len(next(iter(currents.values()))), 0)
+            for name, current in currents.items():
+                values = to_integers(program, name, current)
+                biases[:, offsets[name] : offsets[name] + values.shape[1]] = values
+            ahead = [pool.submit(_simulate, network, program, bias, settings) for bias in biases]
+            yield from (future.result() for future in running)
+            running = ahead
+        yield from (future.result() for future in running)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _on_device(
+    network: Network,
+    program: Program,
+    stimulus: Stimulus,
+    settings: Settings,
+    device: torch.device,
+) -> Iterator[ImageOutcome]:
+    """Yield results in the order of the images, computed as dense tensors on a torch device."""
+    from spinn_convert.backends.reference.dense import simulate
+
+    degrees = out_degrees(network)
+    for start in range(0, len(stimulus.values), CHUNK):
+        currents = input_currents(network, stimulus.values[start : start + CHUNK])
+        dense = simulate(network, currents, settings.steps, device)
+        for image in range(len(stimulus.values[start : start + CHUNK])):
+            fired = {
+                name: spikes[:, image].flatten(1).cpu().numpy()
+                for name, spikes in dense.spikes.items()
+            }
+            sums = {name: spikes.sum(0) for name, spikes in fired.items()}
+            counts = [sums[name].sum() if name in sums else 0 for name in program.names]
+            potentials = [
+                dense.potentials[p.name][:, image].flatten(1).cpu().numpy()
+                for p in network.readouts
+            ]
+            yield ImageOutcome(
+                np.array(counts, np.int64),
+                sum(int(total @ degrees[name].ravel()) for name, total in sums.items()),
+                np.concatenate(potentials, axis=1),
+                {name: np.argwhere(fired[name]).astype(np.int32) for name in settings.record},
+            )
+
+
+def readouts_in_units(
+    network: Network, results: list[ImageOutcome]
+) -> dict[str, NDArray[np.float32]]:
+    """Return potentials (B, T, *shape) in the units of the outputs."""
+    potentials = np.stack([result.readout for result in results])
+    readouts = {}
+    for population, begin in zip(network.readouts, _begins([p.size for p in network.readouts])):
+        values = potentials[..., begin : begin + population.size]
+        shaped = values.reshape(*values.shape[:2], *population.shape)
+        readouts[population.name] = shaped * columns(population)
+    return readouts
+
+
+def sorted_spikes(name: str, results: list[ImageOutcome]) -> NDArray[np.int32]:
+    """Return rows (image, step, neuron), sorted."""
+    found = np.concatenate(
+        [np.insert(r.spikes[name], 0, image, axis=1) for image, r in enumerate(results)]
+    )
+    return found[np.lexsort(found.T[::-1])]

@@ -1,0 +1,262 @@
+"""Network -> flat integer arrays that the event-driven kernel walks through.
+
+Potentials and weights are integers in units of 2^-(bits + 1) thresholds, so sums are exact. Neurons
+are stored channels last: the targets of one spike along a row of a feature map are then contiguous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from spinn_convert.linear.maps import LinearMap, on_grid, synapses
+from spinn_convert.linear.ops import Conv, Pair, Shape, linear_shape
+from spinn_convert.network.records import Network, Population, Projection, out_degrees
+
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+
+POPULATION_FIELDS = (
+    "offset",
+    "size",
+    "spiking",
+    "release",
+    "first",
+    "last",
+    "channels",
+)
+PROJECTION_FIELDS = ("source", "delay", "is_conv", "weights", "rows", "weights_per_channel")
+
+
+class Wiring(NamedTuple):
+    """What kernels walk through; one row per population and per projection (fields as named above).
+
+    Copies, populations that follow one another and receive the very same, share their projections.
+    weights: of convolutions, (I, kH, kW, O) with kW in the order of the targets; pixel p of the
+    source reaches its targets in `runs` rows[p] to rows[p + 1], each (first target, first weight,
+    length). listed: of other projections, the values of a sparse matrix by source neuron, with its
+    columns in `posts` and its row limits in `rows`. Boards pack weights into 64 bits.
+    """
+
+    populations: Int64
+    projections: Int64
+    weights: Int32 | Int64
+    listed: Int32 | Int64
+    posts: Int32
+    runs: Int32
+    rows: Int64
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """The network as arrays.
+
+    one: the threshold. bias, v_init, out_degree: per neuron, populations one after another;
+    v_reset likewise, or empty for reset by subtraction.
+    """
+
+    names: tuple[str, ...]
+    shapes: tuple[Shape, ...]
+    one: int
+    bias: Int32
+    v_init: Int32
+    v_reset: Int32
+    out_degree: Int64
+    wiring: Wiring
+
+    @property
+    def populations(self) -> Int64:
+        """A row of POPULATION_FIELDS per population."""
+        return self.wiring.populations
+
+
+def compile_program(network: Network) -> Program:
+    """Return the program of a network; synapses of its analog input are left out."""
+    members = [p for p in network.populations if p.kind != "input"]
+    index = {p.name: i for i, p in enumerate(members)}
+    arrays, bits = _Arrays(index, network.bits), network.bits
+    populations: list[tuple[int, ...]] = []
+    offset, span = 0, (0, 0)
+    received: list[tuple[str, int, int]] = []
+    for population in members:
+        inputs = [p for p in network.incoming(population) if p.source in index]
+        same = [(p.source, p.delay, id(p.map)) for p in inputs]
+        if same != received:
+            first = len(arrays.projections)
+            for projection in inputs:
+                arrays.add(projection)
+            span, received = (first, len(arrays.projections)), same
+        channels = _image_shape(population.shape)[0]
+        spiking = int(population.kind == "spiking")
+        populations.append((offset, population.size, spiking, population.release, *span, channels))
+        offset += population.size
+    degrees = out_degrees(network)
+    none = np.zeros((), np.int64)
+    return Program(
+        names=tuple(index),
+        shapes=tuple(p.shape for p in members),
+        one=arrays.one,
+        bias=_integers(_per_neuron(members, [on_grid(p.bias, bits) for p in members]), arrays.one),
+        v_init=_integers(_per_neuron(members, [p.v_init for p in members]), arrays.one),
+        v_reset=_resets(members, arrays.one),
+        out_degree=_per_neuron(members, [degrees.get(p.name, none) for p in members]),
+        wiring=arrays.wiring(populations),
+    )
+
+
+def _resets(members: Sequence[Population], one: int) -> Int32:
+    """Return v_reset of all neurons, none if all subtract; readouts never spike."""
+    if all(p.v_reset is None for p in members):
+        return np.zeros(0, np.int32)
+    none = np.zeros((), np.float32)
+    return _integers(
+        _per_neuron(members, [none if p.v_reset is None else p.v_reset for p in members]), one
+    )
+
+
+class _Arrays:
+    """The arrays of all projections so far; state because each begins where the last one ended."""
+
+    def __init__(self, index: dict[str, int], bits: int) -> None:
+        self.index, self.bits, self.one = index, bits, 1 << (bits + 1)
+        self.projections: list[tuple[int, ...]] = []
+        self.weights: list[Int32] = []
+        self.listed: list[Int32] = []
+        self.posts: list[Int32] = []
+        self.runs: list[Int32] = []
+        self.rows: list[Int64] = []
+
+    def add(self, projection: Projection) -> None:
+        """Append a projection: as a convolution if the kernel can run it as one, else listed."""
+        conv, row = _plain_conv(projection.map), _total(self.rows)
+        common = self.index[projection.source], projection.delay
+        if conv is not None:
+            weights = _integers(_conv_weights(conv, self.bits), self.one)
+            per_channel = weights.size // projection.map.in_shape[0]
+            self.projections.append((*common, 1, _total(self.weights), row, per_channel))
+            found, limits = _conv_runs(conv, projection.map.in_shape)
+            self.rows.append(limits + _total(self.runs))
+            self.runs.append(found)
+            self.weights.append(weights)
+        else:
+            matrix = _source_rows(projection, self.bits)
+            self.projections.append((*common, 0, 0, row, 0))
+            self.rows.append(matrix.indptr.astype(np.int64) + _total(self.posts))
+            self.posts.append(matrix.indices.astype(np.int32))
+            self.listed.append(_integers(matrix.data, self.one))
+
+    def wiring(self, populations: Sequence[tuple[int, ...]]) -> Wiring:
+        """Return all of it with the rows of the populations."""
+        return Wiring(
+            np.array(populations, np.int64).reshape(-1, len(POPULATION_FIELDS)),
+            np.array(self.projections, np.int64).reshape(-1, len(PROJECTION_FIELDS)),
+            np.concatenate([*self.weights, np.zeros(0, np.int32)]),
+            np.concatenate([*self.listed, np.zeros(0, np.int32)]),
+            np.concatenate([*self.posts, np.zeros(0, np.int32)]),
+            np.concatenate([*self.runs, np.zeros((0, 3), np.int32)]),
+            np.concatenate([*self.rows, np.zeros(0, np.int64)]),
+        )
+
+
+def _total(arrays: Sequence[NDArray[Any]]) -> int:
+    return sum(map(len, arrays))
+
+
+def channels_last(shape: Shape) -> Int64:
+    """Return for each neuron in (H, W, C) order its index in (C, H, W) order."""
+    return _last(np.arange(prod(shape)).reshape(shape))
+
+
+def to_integers(program: Program, name: str, currents: NDArray[np.float32]) -> Int32:
+    """Return currents (B, *shape) of one population as integers (B, N), channels last."""
+    flat = currents.reshape(len(currents), -1)
+    order = channels_last(program.shapes[program.names.index(name)])
+    return _integers(flat[:, order], program.one)
+
+
+def per_population(program: Program, p: int, values: Int32) -> Int32:
+    """Return the part of `values`, one for each neuron of the network or none, of population p."""
+    offset, size = program.populations[p, :2]
+    return values[offset : offset + size]
+
+
+def _image_shape(shape: Shape) -> Shape:
+    return shape if len(shape) == 3 else (prod(shape), 1, 1)
+
+
+def _last(values: NDArray[Any]) -> NDArray[Any]:
+    image = values.reshape(_image_shape(values.shape))
+    return np.asarray(np.moveaxis(image, 0, -1).ravel())
+
+
+def _integers(values: NDArray[np.floating], one: int) -> Int32:
+    return np.rint(values.astype(np.float64) * one).astype(np.int32)
+
+
+def _per_neuron(members: Sequence[Population], values: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return values that broadcast to their populations' shapes, one population after another."""
+    return np.concatenate([_last(np.broadcast_to(v, p.shape)) for p, v in zip(members, values)])
+
+
+def _plain_conv(linear: LinearMap) -> Conv | None:
+    """Return the convolution if the kernel can run it directly, else None."""
+    if len(linear.ops) != 1 or not isinstance(linear.ops[0], Conv):
+        return None
+    op = linear.ops[0]
+    return op if op.groups == 1 else None
+
+
+def _conv_weights(op: Conv, bits: int) -> NDArray[np.float32]:
+    """Order by (source channel, ky, kx descending, target channel): targets then ascend."""
+    return on_grid(op.weight.transpose(1, 2, 3, 0)[:, :, ::-1], bits).ravel()
+
+
+def _conv_runs(op: Conv, shape: Shape) -> tuple[Int32, Int64]:
+    """Return the runs (first target, first weight, length) of every source pixel, and their limits.
+
+    With stride 1, the columns that one kernel row reaches are neighbours and make one run.
+    """
+    _, out_height, out_width = linear_shape(op, shape)
+    depth, _, height, width = op.weight.shape
+    runs: list[list[int]] = []
+    limits = [0]
+    for row, column in np.ndindex(shape[1:]):
+        columns = _reached(column + op.pads[1], op.stride[1], op.dilation[1], width, out_width)
+        for out_row, ky in _reached(
+            row + op.pads[0], op.stride[0], op.dilation[0], height, out_height
+        ):
+            for out_column, kx in columns[::-1]:
+                target = (out_row * out_width + out_column) * depth
+                weight = (ky * width + width - 1 - kx) * depth
+                if (
+                    len(runs) > limits[-1]
+                    and runs[-1][0] + runs[-1][2] == target
+                    and (runs[-1][1] + runs[-1][2] == weight)
+                ):
+                    runs[-1][2] += depth
+                else:
+                    runs.append([target, weight, depth])
+        limits.append(len(runs))
+    return np.array(runs, np.int32).reshape(-1, 3), np.array(limits, np.int64)
+
+
+def _reached(position: int, stride: int, dilation: int, kernel: int, size: int) -> list[Pair]:
+    """Return (output position, tap) pairs that see a padded input position, along one axis."""
+    seen = ((position - k * dilation, k) for k in range(kernel))
+    return [(at // stride, k) for at, k in seen if at % stride == 0 and 0 <= at // stride < size]
+
+
+def _source_rows(projection: Projection, bits: int) -> sparse.csr_array:
+    """Return the synapses as a matrix (source, target), both channels last."""
+    sizes = prod(projection.map.in_shape), prod(projection.map.out_shape)
+    pre, post, weight = (np.concatenate(part) for part in zip(*synapses(projection.map, bits)))
+    rank_in, rank_out = np.empty(sizes[0], np.int64), np.empty(sizes[1], np.int64)
+    rank_in[channels_last(projection.map.in_shape)] = np.arange(sizes[0])
+    rank_out[channels_last(projection.map.out_shape)] = np.arange(sizes[1])
+    return sparse.csr_array((weight, (rank_in[pre], rank_out[post])), sizes)

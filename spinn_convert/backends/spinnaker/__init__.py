@@ -1,0 +1,1 @@
+"""SpiNNaker through sPyNNaker: checks, builds, runs, maps."""

@@ -1,0 +1,176 @@
+"""What keeps a network from running on SpiNNaker, all of it at once, before anything is mapped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from math import ceil
+from pathlib import Path
+
+import psutil
+
+from spinn_convert.backends.board import arithmetic as board_arithmetic
+from spinn_convert.backends.board.cells import DELTA, INTEGRATOR, AnyPlan
+from spinn_convert.backends.board.delta_plan import make_delta_plan
+from spinn_convert.backends.board.plan import make_plan
+from spinn_convert.backends.spinnaker.build import NEURONS_PER_CORE
+from spinn_convert.backends.spinnaker.machine import (
+    APPLICATION_CORES,
+    CHIPS,
+    Machine,
+    growing,
+    read_machine,
+)
+from spinn_convert.errors import BackendError, Problem
+from spinn_convert.network.recording import Settings
+from spinn_convert.network.records import Network, synapse_counts
+
+BINARIES = {INTEGRATOR: ("IF_curr_exp.aplx",), DELTA: ("IF_curr_delta.aplx",)}
+"""What the cores execute, by cell."""
+KERNEL_BINARIES = ("IF_curr_exp_conv.aplx",)
+SDRAM_PER_CHIP = 117 << 20
+"""Bytes for applications (max_sdram_per_chip of spinn_machine's version_spin1.py)."""
+BYTES_PER_EMULATED_CORE = 11_000_000
+"""Measured: 4.75 GB for 430 cores."""
+BYTES_PER_SYNAPSE, BYTES_PER_ROW = 4, 12
+"""A word per synapse; three per row. There is a row per source neuron, receptor and target core."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a population takes at least: cores, and bytes of SDRAM for its synapses."""
+
+    name: str
+    cores: int
+    sdram: int
+
+
+def check(
+    network: Network,
+    settings: Settings,
+    board: Path | None = None,
+    plan: AnyPlan | None = None,
+    cell: str = INTEGRATOR,
+    kernels: bool = False,
+) -> list[Problem]:
+    """Return what keeps this network from running; maps nothing, and does not import sPyNNaker.
+
+    board: a configuration file, else ~/.spynnaker.cfg. Without a plan, the weights and biases are
+    checked, unless nothing is calibrated yet; that inputs fit into the ring buffers is not. cell:
+    that of the plan to be made. kernels: whether layers may be made of kernels, which another
+    binary holds.
+    Any number of steps can be run: the board goes on to the next multiple of 16, at least one
+    further, so 16 k - 1 steps waste least.
+    """
+    problems = board_arithmetic.check(network, settings)
+    board, machine = board or settings.board, None
+    try:
+        machine = read_machine(board)
+    except BackendError as error:
+        problems += error.problems
+    problems += missing_software(machine, cell, kernels)
+    if plan is None and not _is_draft(network):
+        problems += _plan_problems(network, cell)
+    if machine is not None:
+        problems += size_problems(network, machine, cell) + memory_problems(network, machine)
+    return problems
+
+
+def _is_draft(network: Network) -> bool:
+    """Whether the scales are still all 1, so that weights and biases mean nothing yet."""
+    return all(bool((p.scale == 1).all()) for p in network.populations)
+
+
+def _plan_problems(network: Network, cell: str) -> list[Problem]:
+    """Return why there is no plan; one for IF_curr_delta is calibrated on one for IF_curr_exp."""
+    try:
+        make_plan(network)
+        if cell == DELTA:
+            make_delta_plan(network)
+    except BackendError as error:
+        return list(error.problems)
+    return []
+
+
+def missing_software(
+    machine: Machine | None, cell: str = INTEGRATOR, kernels: bool = False
+) -> list[Problem]:
+    """Return what is not installed: sPyNNaker, its binaries, or unicorn for an emulated board."""
+    fix = "pip install 'spinn-convert[spinnaker]'"
+    spec = find_spec("spynnaker")
+    if spec is None or spec.origin is None:
+        return [Problem("sPyNNaker", "is not installed", fix)]
+    folder = Path(spec.origin).parent / "pyNN" / "model_binaries"
+    problems = [
+        Problem("sPyNNaker", f"{folder / name} is missing", f"{fix}, from a wheel: it has binaries")
+        for name in BINARIES[cell] + KERNEL_BINARIES * kernels
+        if not (folder / name).is_file()
+    ]
+    if machine is not None and machine.kind == "emulated" and find_spec("unicorn") is None:
+        emulator = "pip install 'spinn-convert[emulator]'"
+        problems.append(Problem("emulated board", "unicorn is not installed", emulator))
+    return problems
+
+
+def needs(network: Network, cell: str = INTEGRATOR) -> list[Need]:
+    """Return what each population takes; a lower bound, since rows are padded to one length."""
+    counts = synapse_counts(network)
+    sizes = {p.name: p.size for p in network.populations}
+    found, itself = [], cell == INTEGRATOR
+    for population in (*network.spiking, *network.readouts):
+        name, cores = population.name, ceil(population.size / NEURONS_PER_CORE)
+        to_itself = population.size if itself and population.kind == "spiking" else 0
+        sources = [p.source for p in network.synaptic() if p.target == name]
+        rows = cores * (to_itself + sum(sizes[source] for source in sources))
+        words = counts[name] + to_itself
+        found.append(Need(name, cores, BYTES_PER_ROW * rows + BYTES_PER_SYNAPSE * words))
+    return found
+
+
+def size_problems(network: Network, machine: Machine, cell: str = INTEGRATOR) -> list[Problem]:
+    """Return a problem when the machine has fewer boards than the network needs."""
+    if machine.boards is None:
+        return []
+    found = needs(network, cell)
+    cores, sdram = sum(need.cores for need in found), sum(need.sdram for need in found)
+    per_board = APPLICATION_CORES[machine.version], CHIPS[machine.version] * SDRAM_PER_CHIP
+    by_cores, by_sdram = ceil(cores / per_board[0]), ceil(sdram / per_board[1])
+    if max(by_cores, by_sdram) <= machine.boards:
+        return []
+    if by_cores >= by_sdram:
+        worst = max(found, key=lambda need: need.cores)
+        what = f"{cores:,} cores are needed, {machine.boards * per_board[0]:,} there are"
+        most = f"{worst.name} takes most, {worst.cores:,}"
+    else:
+        worst = max(found, key=lambda need: need.sdram)
+        there = machine.boards * per_board[1]
+        what = f"{sdram / 1e6:,.0f} MB of SDRAM are needed, {there / 1e6:,.0f} MB there are"
+        most = f"{worst.name} takes most, {worst.sdram / 1e6:,.0f} MB"
+    boards = f"{max(by_cores, by_sdram)} boards of version {machine.version} instead of"
+    fix = f"use {boards} {machine.boards}, or a smaller network"
+    return [Problem(str(machine.path), f"{what}; {most}", fix)]
+
+
+def memory_problems(network: Network, machine: Machine) -> list[Problem]:
+    """Return a problem when this computer has too little memory to emulate the cores."""
+    needed = sum(need.cores for need in needs(network)) * BYTES_PER_EMULATED_CORE
+    available = psutil.virtual_memory().available
+    if machine.kind != "emulated" or needed <= available:
+        return []
+    what = f"needs about {needed / 1e9:.1f} GB; {available / 1e9:.1f} GB are free"
+    return [Problem("emulated board", what, "use a smaller network, or a larger machine")]
+
+
+def dry_run_machine(plan: AnyPlan, board: Path | None) -> Machine:
+    """Return the virtual machine to map on: the one described, or one that grows.
+
+    Raises BackendError when software is missing, the file is wrong, or the network does not fit.
+    """
+    machine = read_machine(board)
+    if machine.kind != "virtual" or machine.boards is None:
+        machine = growing(machine)
+    problems = missing_software(machine, plan.cell)
+    problems += size_problems(plan.network, machine, plan.cell)
+    if problems:
+        raise BackendError(problems)
+    return machine

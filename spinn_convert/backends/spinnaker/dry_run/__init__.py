@@ -1,0 +1,1 @@
+"""Mapping to boards without one: what a network takes there."""

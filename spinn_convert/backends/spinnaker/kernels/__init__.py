@@ -1,0 +1,1 @@
+"""Layers of kernels instead of lists of synapses, on boards."""

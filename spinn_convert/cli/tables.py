@@ -1,0 +1,134 @@
+"""What the command prints, as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from spinn_convert.errors import printable
+
+
+def result_table(report: dict[str, Any]) -> Table:
+    """Return the short table at the end of a conversion."""
+    network, snn, depth = report["network"], report["snn"], report["network"]["depth"]
+    table = Table(
+        show_header=False,
+        title=f"{report['images']} images, {report['steps']} steps each, on {report['backend']}",
+    )
+    table.add_column(justify="left")
+    table.add_column(justify="right")
+    table.add_row("ANN accuracy", f"{report['ann']['accuracy']:.2%}")
+    table.add_row("ReLU1 accuracy", f"{report['relu1']['accuracy']:.2%}")
+    table.add_row("SNN accuracy", f"{snn['accuracy']:.2%}")
+    table.add_row("SNN agrees with the ANN on", f"{snn['agreement']:.2%}")
+    for key, label in (
+        ("first_step_within_half_percent", "steps to ANN - 0.5 %"),
+        ("steps_to_99_percent_agreement", "steps to 99 % agreement"),
+    ):
+        steps = snn[key]
+        shown = (
+            f"more than {report['steps']}"
+            if steps is None
+            else f"{steps} ({steps - depth} + depth {depth})"
+        )
+        table.add_row(label, shown, end_section=key.startswith("steps"))
+    table.add_row("neurons", f"{network['neurons']:,}")
+    table.add_row("synapses", f"{network['synapses']:,}")
+    table.add_row("spikes per image", f"{report['spikes_per_image']:,.0f}")
+    table.add_row(
+        "synaptic events per image", f"{report['synaptic_events_per_image']:,.0f}", end_section=True
+    )
+    for phase, seconds in report["timing"].items():
+        table.add_row(f"time: {phase}", f"{seconds:.1f} s")
+    return table
+
+
+def population_table(network: Any, scales_are_real: bool) -> Table:
+    """Return one row per population, and the totals."""
+    from spinn_convert.network.records import neurons, synapse_counts
+
+    counts = synapse_counts(network)
+    table = Table(
+        caption=None if scales_are_real else "no images found: scales are not known",
+        show_footer=True,
+    )
+    totals = ("total", "", f"{neurons(network):,}", "", f"{sum(counts.values()):,}", "", "")
+    headers = ("population", "shape", "neurons", "fan-in", "synapses", "scale", "release")
+    for header, total in zip(headers, totals):
+        left = header in ("population", "shape")
+        table.add_column(header, total, justify="left" if left else "right", no_wrap=not left)
+    for population in network.populations:
+        if population.kind == "input":
+            continue
+        low, high = population.scale.min(), population.scale.max()
+        scale = (
+            f"{low:.3g}..{high:.3g}" if scales_are_real and population.kind == "spiking" else "-"
+        )
+        synapses = counts[population.name]
+        name = escape(printable(population.name))
+        table.add_row(
+            name if population.kind == "spiking" else f"{name} ({population.kind})",
+            "x".join(map(str, population.shape)),
+            f"{population.size:,}",
+            f"{synapses / population.size:,.0f}",
+            f"{synapses:,}",
+            scale,
+            str(population.release),
+        )
+    return table
+
+
+def score_table(content: dict[str, Any]) -> Table:
+    """Return accuracy and agreement of a recording at ten steps, and when it is good enough."""
+    snn = content["snn"]
+    title = f"{content['images']} images, {content['steps']} steps each, on {content['backend']}"
+    table = Table(title=title, show_header=True)
+    columns = ["step", "SNN accuracy"] + (["agrees with the ANN on"] if "agreement" in snn else [])
+    for column in columns:
+        table.add_column(column, justify="right")
+    for share in range(1, 11):
+        step = max(1, content["steps"] * share // 10)
+        row = [str(step), f"{snn['accuracy_by_step'][step - 1]:.2%}"]
+        if "agreement" in snn:
+            row.append(f"{snn['agreement_by_step'][step - 1]:.2%}")
+        table.add_row(*row)
+    if "ann" in content:
+        first = snn["first_step_within_half_percent"] or f"more than {content['steps']}"
+        ann = f"ANN accuracy {content['ann']['accuracy']:.2%}"
+        table.caption = f"{ann}; steps to 0.5 % below: {first}"
+    return table
+
+
+def tuned_tables(tuned: Any) -> list[Table]:
+    """Return what was tried: scalings by ReLU1, and ways to simulate by steps and events."""
+    scalings = Table(title=f"{tuned.images} calibration images, ANN accuracy {tuned.ann:.2%}")
+    for column in ("percentile", "scales per", "ReLU1 accuracy", "agrees with the ANN on"):
+        scalings.add_column(column, justify="right")
+    for row in tuned.scalings:
+        relu1, agreement = f"{row.relu1:.2%}", f"{row.agreement:.2%}"
+        scalings.add_row(row.name, row.method.normalisation, relu1, agreement)
+    title = f"steps, and synaptic events per image, on {tuned.simulated} other calibration images"
+    ways = Table(
+        title=title,
+        caption="counted with the depth, as on a board; alike: on the mean of eight steps",
+    )
+    for column in ("d", "potentials", "copied layers", "read-out", "neurons"):
+        ways.add_column(column, justify="right")
+    losses, agreements = (0.02, 0.01, 0.005), (0.98, 0.99)
+    for column in (
+        *(f"ANN - {loss:.1%}" for loss in losses),
+        *(f"{a:.0%} alike" for a in agreements),
+    ):
+        ways.add_column(column, justify="right")
+    for way in tuned.ways:
+        found = [way.scores.first_step_within(loss) for loss in losses]
+        found += [way.steps(agreement) for agreement in agreements]
+        cells = [
+            "-" if n is None else f"{n} ({n * way.events_per_step / 1e6:,.0f} M)" for n in found
+        ]
+        method = way.method
+        shown = str(method.clamp_delay), method.potentials, str(way.copied), way.read_out
+        ways.add_row(*shown, f"{way.neurons:,}", *cells)
+    return [scalings, ways]

@@ -1,0 +1,1 @@
+"""From layers and calibration images to a spiking network."""

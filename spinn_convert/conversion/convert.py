@@ -1,0 +1,144 @@
+"""Layers and their scales -> spiking network (Mueller et al. 2021, "Minimizing Inference Time").
+
+A neuron's rate r in [0, 1] stands for the activation r * lambda of its channel, so the weights of a
+projection are W * lambda_source / lambda_target and the bias is b / lambda_target per step
+(Rueckauer et al. 2017, eq. 7). All inputs of a residual sum are divided by the lambda of the sum:
+that normalises both paths of a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spinn_convert.conversion.fold import Layer, depths
+from spinn_convert.errors import ConversionError, Problem
+from spinn_convert.linear.maps import LinearMap, on_grid, then
+from spinn_convert.linear.ops import Floats, Scale
+from spinn_convert.network.records import Network, Population, Projection
+
+GRID_BITS = 14
+LARGEST_BIAS = 2.0**10
+"""Thresholds per step."""
+CLIPPED, DEEP = 0.05, 50
+"""Per cent of a layer's activations above lambda; in networks deeper than DEEP as much less."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """The options of the conversion; PAPER and BASIC are the paper's own.
+
+    thresholds: lambda is the "percentile" of the activations or, if "mmse", what rounds them best
+    to `levels` steps, as many as the network will run. percentile: None for what `settled` says.
+    normalisation: "channel" or "layer".
+    v_init: initial membrane potential in thresholds. clamp_delay: d in N(l) = d * l.
+    dead_channels: "refuse" channels that calibration never saw active, or scale them as "layer".
+    copies: neurons per activation of the first `copied_layers` layers, which fire in turn; None: as
+    many layers as `copies.affordable` says.
+    potentials: "fixed" at v_init, or lowered per "channel" or "neuron" where calibration images
+    make too many spikes; correct_bias: biases are corrected, too; horizon: steps after the output's
+    release at which these are right on average; None: 12 and half the depth, about when the output
+    is good enough.
+    """
+
+    percentile: float | None = None
+    normalisation: str = "channel"
+    v_init: float = 0.5
+    clamp_delay: int = 0
+    dead_channels: str = "refuse"
+    thresholds: str = "percentile"
+    levels: int = 16
+    copies: int = 2
+    copied_layers: int | None = None
+    potentials: str = "channel"
+    correct_bias: bool = False
+    horizon: int | None = None
+
+    @property
+    def corrects(self) -> bool:
+        """Whether calibration images are simulated to correct the network."""
+        return self.potentials != "fixed" or self.correct_bias
+
+
+PAPER = Method(99.99, clamp_delay=1, copies=1, potentials="fixed")
+"""The extended conversion of the paper."""
+BASIC = replace(PAPER, percentile=99.9, normalisation="layer", v_init=0.0, clamp_delay=0)
+
+
+def settled(method: Method, layers: Sequence[Layer]) -> Method:
+    """Return the method with a percentile.
+
+    The lower it is, the faster are the spikes; but every layer clips, and what is lost adds up. So
+    all layers of a deep network together clip as much as DEEP of CLIPPED would: 99.95, or 99.975
+    in ResNet-101.
+    """
+    if method.percentile is not None:
+        return method
+    depth = max(depths(layers).values(), default=0)
+    return replace(method, percentile=100 - CLIPPED * min(1, DEEP / max(depth, 1)))
+
+
+def convert(
+    layers: Sequence[Layer],
+    scales: Mapping[str, Floats],
+    method: Method,
+    made_from: Mapping[str, str],
+) -> Network:
+    """Return the spiking network; `scales` holds lambda (C,) of every spiking layer.
+
+    Raises ConversionError when a bias is out of all proportion to its scale.
+    """
+    populations: dict[str, Population] = {}
+    projections, depth_of = [], depths(layers)
+    for layer in layers:
+        inputs = [(populations[source], linear) for source, linear in layer.inputs]
+        scale = scales[layer.name] if layer.kind == "spiking" else np.ones(1, np.float32)
+        target = _population(layer, scale, depth_of[layer.name], method)
+        populations[layer.name] = target
+        for source, linear in inputs:
+            gained = then(linear, _gain(np.reciprocal(target.scale), target))
+            scaled = then(LinearMap(linear.in_shape, (_gain(source.scale, source),)), *gained.ops)
+            delay = target.depth - source.depth
+            projections.append(Projection(source.name, target.name, scaled, delay))
+    network = Network(
+        tuple(populations.values()), tuple(projections), method.clamp_delay, GRID_BITS, made_from
+    )
+    _check_range(network)
+    return network
+
+
+def _population(layer: Layer, scale: Floats, depth: int, method: Method) -> Population:
+    ones = (1,) * len(layer.shape)
+    scale = np.broadcast_to(scale, layer.shape[:1])
+    columns = scale.reshape(-1, *ones[1:])
+    bias = np.zeros(ones, np.float32) if layer.bias is None else layer.bias / columns
+    # half a grid step off the grid, so that V never meets the threshold exactly and
+    # simulators that compare with > and >= agree
+    v_init = on_grid(np.full(ones, method.v_init), GRID_BITS) + np.float32(2.0 ** -(GRID_BITS + 1))
+    if layer.kind != "spiking":
+        v_init = np.zeros(ones, np.float32)
+    release = (1 + method.clamp_delay) * max(depth, 0)
+    return Population(
+        layer.name, layer.kind, layer.shape, bias, v_init, scale, depth, release, layer.ceiling
+    )
+
+
+def _gain(factor: Floats, population: Population) -> Scale:
+    return Scale(factor.reshape(-1, *(1,) * (len(population.shape) - 1)))
+
+
+def _check_range(network: Network) -> None:
+    """Refuse a bias of more than LARGEST_BIAS: scales this small are an accident."""
+    problems = [
+        Problem(
+            population.name,
+            f"a bias of {np.abs(population.bias).max():.3g} thresholds per step",
+            "its scale is far too small: calibrate on more images, or use --normalisation layer",
+        )
+        for population in network.spiking
+        if np.abs(population.bias).max(initial=0) > LARGEST_BIAS
+    ]
+    if problems:
+        raise ConversionError(problems)

@@ -1,0 +1,198 @@
+"""Initial potentials and biases that keep a population, on average, from spiking too often.
+
+Layer by layer: with all earlier populations corrected, calibration images are simulated for T
+steps, and what a channel (or neuron) then has fired more than T times the mean rate of ReLU1 is
+taken from its initial potential, v(0) += T * (mean rate of ReLU1 - mean rate). That takes out the
+error that all images share: spikes before their inhibition. It fades as 1/T when more steps follow.
+A bias may be corrected by the same error per step, which holds for T steps only (Li, Deng, Dong,
+Gong, Gu 2021, "A Free Lunch from ANN", potential correction and bias correction).
+
+Unlike there, a potential is only lowered. A channel that fires too rarely has neurons that should
+fire and are late, by steps that grow with depth; a higher potential makes up for them by spikes of
+those that should be silent, and the next layer is later still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinn_convert.backends.reference.program import (
+    Int32,
+    Int64,
+    Program,
+    channels_last,
+    compile_program,
+    per_population,
+    to_integers,
+)
+from spinn_convert.linear.maps import on_grid
+from spinn_convert.linear.ops import Floats
+from spinn_convert.network.copies import groups
+from spinn_convert.network.rate import columns, input_currents, rates
+from spinn_convert.network.recording import Progress, silent
+from spinn_convert.network.records import Network, Population
+
+ROUNDS = 3
+"""Of correcting one population: a potential acts on spikes through a threshold, so not linearly."""
+
+
+@dataclass
+class _Image:
+    """Spikes of one image; state because populations append. `count` of them are final."""
+
+    begins: Int64
+    spikes: Int32 = field(default_factory=lambda: np.empty(1 << 14, np.int32))
+    count: int = 0
+    ahead: int = 0
+
+
+def correct(
+    network: Network,
+    values: Floats,
+    steps: int,
+    potentials: str,
+    bias: bool = False,
+    threads: int = 1,
+    progress: Progress = silent,
+) -> Network:
+    """Return the network with corrected initial potentials, and biases if `bias`.
+
+    values: core inputs (B, *input shape) of calibration images. steps: after the output's release;
+    the mean is to be at most right then. potentials: "channel", "neuron", or "fixed" for none.
+    Populations that see only the analog input keep theirs: nothing there comes late. Copies are
+    corrected together, so that they go on firing in turn.
+    """
+    wanted, analog = _mean_rates(network, values), input_currents(network, values)
+    program = compile_program(network)
+    total = steps + max(readout.release for readout in network.readouts)
+    begins = np.zeros((len(program.names), total + 1), np.int64)
+    images = [_Image(begins.copy()) for _ in values]
+    spiking = [group for group in groups(network) if group[0].kind == "spiking"]
+    known = {p.name: p for p in network.populations}
+    with ThreadPoolExecutor(threads) as pool:
+        for done, group in enumerate(spiking):
+            name, end = group[0].name, total - network.depth + group[0].depth
+            current = _current(program, name, analog.get(name))
+            active = end - group[0].release
+            inputs = {projection.source for projection in network.incoming(group[0])}
+            for _ in range(ROUNDS if active > 0 and inputs != {network.input.name} else 0):
+                error = active * wanted[name] - _run(program, group, current, end, images, pool)
+                bits = network.bits
+                better = tuple(
+                    _corrected(p, known[p.name], error, active, potentials, bias, bits)
+                    for p in group
+                )
+                if bias:
+                    current = current + _more(program, group[0], better[0], bits)
+                group = better
+            _run(program, group, current, end, images, pool)
+            for image in images:
+                image.count = image.ahead
+            known |= {population.name: population for population in group}
+            progress(done + 1, len(spiking))
+    return replace(network, populations=tuple(known.values()))
+
+
+def _mean_rates(network: Network, values: Floats) -> dict[str, Floats]:
+    """Return the mean rate of every neuron in the ReLU1 network, in spikes per step, (*shape)."""
+    totals: dict[str, NDArray[np.float64]] = {}
+    for chunk in rates(network, values, clip=True):
+        for name, found in chunk.items():
+            totals[name] = totals.get(name, 0) + found.sum(0, dtype=np.float64)
+    return {
+        p.name: np.asarray(totals[p.name] / len(values) / columns(p), np.float32)
+        for p in network.spiking
+    }
+
+
+def _current(program: Program, name: str, analog: Floats | None) -> Int32:
+    """Return what drives a population in every step, (B or 1, N), channels last."""
+    if analog is not None:
+        return to_integers(program, name, analog)
+    return np.asarray(per_population(program, program.names.index(name), program.bias)[None])
+
+
+def _more(program: Program, before: Population, after: Population, bits: int) -> Int32:
+    """Return what the bias has changed by, (1, N)."""
+    more = np.broadcast_to(on_grid(after.bias, bits) - on_grid(before.bias, bits), after.shape)
+    return to_integers(program, after.name, np.asarray(more[None], np.float32))
+
+
+def _run(
+    program: Program,
+    group: Sequence[Population],
+    current: Int32,
+    end: int,
+    images: Sequence[_Image],
+    pool: ThreadPoolExecutor,
+) -> Floats:
+    """Simulate a population and its copies up to step `end`; return their mean spike counts."""
+    from spinn_convert.backends.reference.kernel import integrate, room_for_arrivals
+
+    indices = [program.names.index(population.name) for population in group]
+    potentials = [_potentials(program, population) for population in group]
+    v_reset, no_readout = np.zeros(0, np.int32), np.zeros((0, 0), np.int32)
+
+    def run(number: int) -> None:
+        image = images[number]
+        image.ahead = image.count
+        arrived = room_for_arrivals(indices[0], program.populations, end)
+        for p, v_init in zip(indices, potentials):
+            image.spikes, image.ahead = integrate(
+                p,
+                v_init.copy(),
+                current[number % len(current)],
+                v_reset,
+                program.wiring,
+                program.one,
+                end,
+                image.spikes,
+                image.begins,
+                image.ahead,
+                no_readout,
+                arrived,
+            )
+
+    list(pool.map(run, range(len(images))))
+    shape, counts = group[0].shape, np.zeros(group[0].size, np.int64)
+    for image in images:
+        counts += np.bincount(image.spikes[image.count : image.ahead], minlength=len(counts))
+    ordered = np.empty(len(counts), np.float32)
+    ordered[channels_last(shape)] = counts / len(images) / len(group)
+    return ordered.reshape(shape)
+
+
+def _potentials(program: Program, population: Population) -> Int32:
+    v_init = np.broadcast_to(population.v_init, population.shape)[None]
+    return np.asarray(to_integers(program, population.name, np.asarray(v_init, np.float32))[0])
+
+
+def _corrected(
+    population: Population,
+    before: Population,
+    error: Floats,
+    steps: int,
+    potentials: str,
+    bias: bool,
+    bits: int,
+) -> Population:
+    """Return the population with `error` (*shape), in spikes after so many steps, made up for.
+
+    v_init stays at or below that of `before`, and between two points of the grid.
+    """
+    half = np.float32(2.0 ** -(bits + 1))
+    by_channel = error.mean(tuple(range(1, error.ndim)), keepdims=True)
+    if potentials != "fixed":
+        more = by_channel if potentials == "channel" else error
+        v_init = on_grid(population.v_init - half + more, bits) + half
+        lowered = np.minimum(v_init, before.v_init).astype(np.float32)
+        population = replace(population, v_init=lowered)
+    if bias:
+        more = np.asarray(population.bias + by_channel / steps, np.float32)
+        population = replace(population, bias=more)
+    return population

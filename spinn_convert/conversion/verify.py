@@ -1,0 +1,116 @@
+"""The check after every conversion: the rate network computes what onnxruntime computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from spinn_convert.conversion.fold import Layer
+from spinn_convert.errors import ConversionError, Problem
+from spinn_convert.linear.ops import Floats, Gather, Scale
+from spinn_convert.model import host
+from spinn_convert.model.file import part
+from spinn_convert.model.load import Model, simplified
+from spinn_convert.network import rate
+from spinn_convert.network.records import Network
+
+TOLERANCE = 1e-4
+TOLERANCE_OF_HALVES = 1e-2
+"""For files in float16, whose tensors onnxruntime rounds to eleven bits one after another."""
+
+
+def verify(
+    model: Model, layers: Sequence[Layer], network: Network, images: Floats, threads: int
+) -> float:
+    """Compare all populations with the file's tensors, first unclipped, then clipped at lambda.
+
+    images: (B, *image shape), a few. Returns the largest error, relative to the largest value of
+    its tensor. Raises ConversionError that names the first population that differs by over 1e-4.
+    """
+    proto = simplified(model, model.batch or len(images))
+    tolerance = TOLERANCE_OF_HALVES if _has_halves(proto) else TOLERANCE
+    values, worst = host.core_input(model, images, threads), 0.0
+    for clip in (False, True):
+        compared = [layer for layer in layers if layer.kind != "input"]
+        if clip:
+            proto, compared = _clipped(proto, compared, network), _comparable(compared)
+        compared = [layer for layer in compared if not layer.difference]
+        if not compared:
+            break
+        names = list(dict.fromkeys(layer.measured for layer in compared))
+        file = part(proto, [model.source.input], names)
+        batches = host.run(model, file, images, threads)
+        theirs = _joined(dict(zip(names, batch)) for batch in batches)
+        ours = _joined(rate.rates(network, values, clip))
+        for layer in compared:
+            error = _error(layer, ours[layer.name], theirs[layer.measured])
+            if not error <= tolerance:
+                raise ConversionError([_problem(model, layer, error, clip)])
+            worst = max(worst, error)
+    return worst
+
+
+def _joined(chunks: Iterator[dict[str, Floats]]) -> dict[str, Floats]:
+    found = list(chunks)
+    return {name: np.concatenate([chunk[name] for chunk in found]) for name in found[0]}
+
+
+def _has_halves(proto: onnx.ModelProto) -> bool:
+    halves = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+    return any(tensor.data_type in halves for tensor in proto.graph.initializer)
+
+
+def _comparable(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers before any difference neuron that lambda clips where the file does not.
+
+    A difference of elements of rectified layers never exceeds their lambda; one of sums may.
+    """
+    for position, layer in enumerate(layers):
+        ops = [op for _, linear in layer.inputs for op in linear.ops]
+        if layer.difference and not all(isinstance(op, Gather | Scale) for op in ops):
+            return list(layers[:position])
+    return list(layers)
+
+
+def _clipped(proto: onnx.ModelProto, layers: Sequence[Layer], network: Network) -> onnx.ModelProto:
+    """Return the file with every tensor that becomes a spiking population clipped at its lambda."""
+    populations = {population.name: population for population in network.populations}
+    scales = {
+        layer.measured: rate.columns(populations[layer.name])
+        for layer in layers
+        if layer.kind == "spiking" and not layer.difference
+    }
+    clipped = onnx.ModelProto()
+    clipped.CopyFrom(proto)
+    del clipped.graph.node[:]
+    for node in proto.graph.node:
+        clipped.graph.node.append(node)
+        for position, name in enumerate(node.output):
+            if name in scales:
+                clipped.graph.node[-1].output[position] = f"{name} unclipped"
+                limit = numpy_helper.from_array(scales[name][None], f"{name} limit")
+                clipped.graph.initializer.append(limit)
+                inputs = [f"{name} unclipped", limit.name]
+                clipped.graph.node.append(helper.make_node("Min", inputs, [name]))
+    return clipped
+
+
+def _error(layer: Layer, ours: Floats, theirs: Floats) -> float:
+    if layer.kind == "spiking":
+        theirs = np.clip(theirs, 0, layer.ceiling)
+    largest = float(np.abs(theirs).max())
+    return float(np.abs(ours - theirs).max()) / max(largest, 1e-6)
+
+
+def _problem(model: Model, layer: Layer, error: float, clip: bool) -> Problem:
+    kind = "clipped at its scale, " if clip else ""
+    what = (
+        f"the converted network computes another function: {kind}the rates of population"
+        f" {layer.name} differ from onnxruntime's tensor {layer.measured} by {error:.1e} of its"
+        " largest value, and those before it do not"
+    )
+    fix = "this is a defect of spinn_convert: report it, with the model"
+    return Problem(str(model.path), what, fix)

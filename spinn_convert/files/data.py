@@ -1,0 +1,183 @@
+"""Images and labels from the user's .npz file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinn_convert.errors import DataError, Problem
+from spinn_convert.files.archive import Arrays, read_arrays, shape_of
+from spinn_convert.linear.ops import Floats, Shape
+
+KEYS = (
+    "images (N, *input shape) and labels (N,) for testing, calibration_images of the training set;"
+    " optional: scale, mean (C,), std (C,) with network input = (images * scale - mean) / std"
+)
+
+LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Raw images (N, *input shape) and how they become the network's input."""
+
+    raw: NDArray[np.generic]
+    scale: float
+    mean: Floats
+    std: Floats
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Test images with labels (N,), and images of the training set to calibrate on.
+
+    calibration_labels: (M,), if there are any.
+    """
+
+    images: Images
+    labels: NDArray[np.int64]
+    calibration: Images
+    calibration_labels: NDArray[np.int64] | None = None
+
+
+def normalised(images: Images, start: int = 0, stop: int | None = None) -> Floats:
+    """Return the network's input for images start:stop, float32 (B, *input shape)."""
+    values = images.raw[start:stop].astype(np.float32) * np.float32(images.scale)
+    ones = (1,) * (values.ndim - 2)
+    mean, std = images.mean.reshape(-1, *ones), images.std.reshape(-1, *ones)
+    return np.ascontiguousarray((values - mean) / std, np.float32)
+
+
+def image_shape(path: Path) -> Shape | None:
+    """Return the shape of one image of the .npz, None if there is no such file or array."""
+    shape = shape_of(path, "images")
+    return None if shape is None else shape[1:]
+
+
+def load_dataset(path: Path, shape: Shape, classes: int | None) -> Dataset:
+    """Read the .npz; labels are below `classes` if that is known.
+
+    Raises DataError that lists every array that does not fit the network.
+    """
+    arrays = _read(path)
+    missing = [key for key in ("images", "labels", "calibration_images") if key not in arrays]
+    if missing:
+        what = f"has no array {', '.join(missing)}"
+        raise DataError([Problem(str(path), what, f"store {KEYS}")])
+    problems = [
+        problem
+        for name in ("images", "calibration_images")
+        for problem in _image_problems(f"{path}, {name}", arrays[name], shape, "scale" in arrays)
+    ]
+    problems += _label_problems(
+        f"{path}, labels", arrays["labels"], arrays["images"].shape[:1], classes
+    )
+    if "calibration_labels" in arrays:
+        where, sizes = f"{path}, calibration_labels", arrays["calibration_images"].shape[:1]
+        problems += _label_problems(where, arrays["calibration_labels"], sizes, classes)
+    problems += _scaling_problems(path, arrays, shape)
+    if problems:
+        raise DataError(problems)
+    how = (
+        float(np.asarray(arrays.get("scale", np.ones(1)), np.float32).reshape(-1)[0]),
+        np.asarray(arrays.get("mean", np.zeros(1)), np.float32),
+        np.asarray(arrays.get("std", np.ones(1)), np.float32),
+    )
+    return Dataset(
+        Images(arrays["images"], *how),
+        arrays["labels"].astype(np.int64),
+        Images(arrays["calibration_images"], *how),
+        arrays["calibration_labels"].astype(np.int64) if "calibration_labels" in arrays else None,
+    )
+
+
+def load_labels(path: Path) -> NDArray[np.int64]:
+    """Return labels (N,) from an .npz with the array `labels`, or an .npy; raises DataError."""
+    if path.suffix == ".npy":
+        try:
+            labels = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            what, fix = "cannot be read as .npy", "write it with numpy.save"
+            raise DataError([Problem(str(path), what, fix)]) from error
+    else:
+        arrays = _read(path)
+        if "labels" not in arrays:
+            raise DataError([Problem(str(path), "has no array labels", f"store {KEYS}")])
+        labels = arrays["labels"]
+    problems = _label_problems(str(path), labels, labels.shape[:1] or (0,), None)
+    if problems:
+        raise DataError(problems)
+    return np.asarray(labels, np.int64)
+
+
+def _read(path: Path) -> Arrays:
+    if not path.exists():
+        fix = f"give a file with --data; it holds {KEYS}"
+        raise DataError([Problem(str(path), "no such file", fix)])
+    return read_arrays(path, "an archive of images", f"write it with numpy.savez: {KEYS}")
+
+
+def _scaling_problems(path: Path, arrays: Arrays, shape: Shape) -> list[Problem]:
+    """Check scale, mean and std, as the float32 that they become."""
+    problems = []
+    for name, sizes in (("scale", (1,)), ("mean", (1, *shape[:1])), ("std", (1, *shape[:1]))):
+        where, value = f"{path}, {name}", arrays.get(name, np.ones(1))
+        if value.dtype.kind not in "fui":
+            problems.append(Problem(where, f"dtype {value.dtype}", "store numbers"))
+            continue
+        with np.errstate(over="ignore"):
+            numbers = value.astype(np.float32)
+        if value.size not in sizes or not np.isfinite(numbers).all():
+            allowed = (
+                "one number" if len(sizes) == 1 else f"one number, or one per channel {sizes[1:]}"
+            )
+            what = f"shape {value.shape}, values {value.ravel()[:4]}; expected {allowed}"
+            problems.append(Problem(where, what, "store finite values"))
+        elif name == "std" and not (numbers > 0).all():
+            problems.append(Problem(where, "not above zero", "store standard deviations"))
+    return problems
+
+
+def _image_problems(
+    where: str, images: NDArray[np.generic], shape: Shape, scaled: bool
+) -> list[Problem]:
+    if images.ndim < 1 or len(images) == 0:
+        return [Problem(where, "holds no images", "store at least one image")]
+    if images.shape[1:] != shape:
+        fix = f"store images as (N, {', '.join(map(str, shape))})"
+        if images.shape[1:] == (*shape[1:], shape[0]):
+            fix += "; these are channels last: images.transpose(0, 3, 1, 2)"
+        return [Problem(where, f"shape {images.shape}; the model takes {shape}", fix)]
+    if images.dtype.kind not in "fui":
+        return [Problem(where, f"dtype {images.dtype}", "store float32 or uint8 images")]
+    if images.dtype.kind in "ui" and not scaled:
+        what = f"dtype {images.dtype} without the array `scale`"
+        fix = "store scale (1/255 if the model was trained on pixels from 0 to 1), mean and std"
+        return [Problem(where, what, fix)]
+    if images.dtype.kind == "f" and not -LARGEST <= images.min() <= images.max() <= LARGEST:
+        return [Problem(where, "NaN or infinite pixels", "store finite images, as float32")]
+    return []
+
+
+def _label_problems(
+    where: str, labels: NDArray[np.generic], images: Shape, classes: int | None
+) -> list[Problem]:
+    if labels.shape != images:
+        what = f"shape {labels.shape} for {sum(images)} images"
+        return [Problem(where, what, "store one label per image")]
+    if labels.dtype.kind not in "ui":
+        return [Problem(where, f"dtype {labels.dtype}", "store integers")]
+    values = labels.astype(np.int64)
+    if classes is None:
+        return []
+    wrong = np.flatnonzero((values < 0) | (values >= classes))
+    if len(wrong):
+        what = f"label {labels[wrong[0]]} of image {wrong[0]}; the model has {classes} classes"
+        return [Problem(where, what, f"labels run from 0 to {classes - 1}")]
+    return []

@@ -1,0 +1,1 @@
+"""Linear maps between populations: four operators, chains of them, and their synapses."""

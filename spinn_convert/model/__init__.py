@@ -1,0 +1,1 @@
+"""The ONNX file: read, checked, cut into a spiking core and what the host computes."""

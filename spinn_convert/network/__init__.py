@@ -1,0 +1,1 @@
+"""The spiking network as records, what goes in and comes out, and its file."""

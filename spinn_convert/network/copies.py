@@ -1,0 +1,99 @@
+"""Several neurons for one activation: finer rates in the same steps, where a layer needs them.
+
+k neurons with the same input and initial potentials (j + v) / k, j = 0 ... k - 1, fire together as
+one neuron with a threshold k times smaller would: sum_j floor(x + j / k) = floor(k x) (Hermite's
+identity). So a rate over T steps has k T levels, at k times the neurons, synapses and spikes of
+that layer. It pays for the first layers, as every later one sees their spikes: the very first alone
+makes more than half of the rounding error (`benchmarks/rounding_by_layer.py`), and those of the
+first stage, which have the fewest synapses per neuron, cost the fewest events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from spinn_convert.linear.maps import on_grid, then
+from spinn_convert.linear.ops import Floats, Scale
+from spinn_convert.network.records import Network, Population, Projection, neurons
+
+MOST_ADDED = 0.45
+"""Neurons, as a share of those of the network without copies."""
+MOST_LAYERS = 10
+"""The first stage of ResNet-50 and -101; in the latter, 21 layers gain nothing over these."""
+
+
+def groups(network: Network) -> list[tuple[Population, ...]]:
+    """Return the populations, each with its copies, which have the very same input."""
+    found: dict[object, list[Population]] = {}
+    for population in network.populations:
+        inputs = [(p.source, p.delay, id(p.map)) for p in network.incoming(population)]
+        found.setdefault((*inputs,) or population.name, []).append(population)
+    return [tuple(group) for group in found.values()]
+
+
+def affordable(network: Network, copies: int) -> int:
+    """Return how many of the first layers get copies: one or more, at most MOST_LAYERS.
+
+    So many that the copies add at most MOST_ADDED.
+    """
+    most, added = MOST_ADDED * neurons(network), 0
+    layers = min(network.depth, MOST_LAYERS)
+    for depth in range(layers):
+        added += (copies - 1) * sum(p.size for p in network.spiking if p.depth == depth)
+        if added > most:
+            return max(depth, 1)
+    return layers
+
+
+def multiplied(network: Network, copies: int, layers: int | None = None) -> Network:
+    """Return the network with `copies` populations for each of the first `layers` by depth.
+
+    layers: None for all that are affordable.
+    """
+    if layers is None:
+        layers = affordable(network, copies)
+    if copies == 1 or layers == 0:
+        return network
+    taken = {population.name for population in network.populations}
+    populations: dict[str, tuple[Population, ...]] = {}
+    for population in network.populations:
+        early = population.kind == "spiking" and population.depth < layers
+        populations[population.name] = tuple(
+            _copy(network, population, taken, j, copies if early else 1)
+            for j in range(copies if early else 1)
+        )
+    projections = []
+    for projection in network.projections:
+        sources_of, targets = populations[projection.source], populations[projection.target]
+        share = _shared(projection, len(sources_of))
+        projections += [
+            replace(share, source=source.name, target=target.name)
+            for target in targets
+            for source in sources_of
+        ]
+    everyone = (population for group in populations.values() for population in group)
+    return replace(network, populations=tuple(everyone), projections=tuple(projections))
+
+
+def _copy(
+    network: Network, population: Population, taken: set[str], j: int, copies: int
+) -> Population:
+    if copies == 1:
+        return population
+    name, number = population.name, j + 1
+    while j and name in taken:
+        name, number = f"{population.name} copy {number}", number + 1
+    taken.add(name)
+    half = np.float32(2.0 ** -(network.bits + 1))
+    v_init = on_grid((j + population.v_init - half) / copies, network.bits) + half
+    return replace(population, name=name, v_init=np.asarray(v_init, np.float32))
+
+
+def _shared(projection: Projection, copies: int) -> Projection:
+    if copies == 1:
+        return projection
+    ones = (1,) * len(projection.map.out_shape)
+    share: Floats = np.full(ones, 1 / copies, np.float32)
+    return replace(projection, map=then(projection.map, Scale(share)))

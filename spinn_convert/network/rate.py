@@ -1,0 +1,68 @@
+"""The rate network: what the spiking network tends to when time is long.
+
+Every population computes min(max(sum of maps + bias, 0), 1), in units of its scale. Clipped at 1,
+this is the ReLU1 network, whose accuracy predicts that of the spiking network; unclipped, it
+computes the same function as the ONNX file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+
+import numpy as np
+
+from spinn_convert.linear.maps import apply, on_grid
+from spinn_convert.linear.ops import Floats
+from spinn_convert.network.records import Network, Population
+
+CHUNK = 64
+
+
+def input_currents(network: Network, values: Floats) -> dict[str, Floats]:
+    """Return thresholds per step (B, *shape) of each population that sees the analog input.
+
+    values: normalised images (B, *input shape). The bias is included; the sum is on the grid.
+    """
+    import torch
+
+    currents: dict[str, Floats] = {}
+    for projection in network.projections:
+        if projection.source == network.input.name:
+            current = apply(projection.map, torch.from_numpy(values)).numpy()
+            currents[projection.target] = currents.get(projection.target, 0) + current
+    for population in network.populations:
+        if population.name in currents:
+            current = currents[population.name] + population.bias
+            currents[population.name] = on_grid(current, network.bits)
+    return currents
+
+
+def rates(network: Network, values: Floats, clip: bool) -> Iterator[dict[str, Floats]]:
+    """Yield the activations of all populations, chunk by chunk of images, in their units.
+
+    values: normalised images (B, *input shape). clip: at one spike per step (ReLU1).
+    """
+    import torch
+
+    for start in range(0, len(values), CHUNK):
+        chunk = np.ascontiguousarray(values[start : start + CHUNK])
+        state = {network.input.name: torch.from_numpy(chunk)}
+        for population in network.populations:
+            if population.kind == "input":
+                continue
+            total = torch.from_numpy(np.ascontiguousarray(population.bias))[None]
+            for projection in network.incoming(population):
+                total = total + apply(projection.map, state[projection.source])
+            if population.kind == "spiking":
+                total = total.clamp(0, 1 if clip else None)
+                if population.ceiling < inf:
+                    ceiling = np.float32(population.ceiling) / columns(population)
+                    total = total.minimum(torch.from_numpy(ceiling))
+            state[population.name] = total
+        yield {p.name: state[p.name].numpy() * columns(p) for p in network.populations}
+
+
+def columns(population: Population) -> Floats:
+    """Return the scale in a shape that broadcasts to the population's."""
+    return population.scale.reshape(-1, *(1,) * (len(population.shape) - 1))

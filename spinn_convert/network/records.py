@@ -1,0 +1,124 @@
+"""The spiking network: populations and projections, unitless, with threshold 1.
+
+A population holds integrate-and-fire neurons. At step t >= release a neuron updates
+
+    V <- V + bias + sum over projections of weight * spike(t - delay);  spike if V >= 1, V <- V - 1
+
+or V <- v_reset at a spike, where there is one. Before its release it holds V at its initial value
+and drops input (voltage clamping by delayed gating; Mueller et al. 2021). A readout integrates in
+the same way and never spikes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf, prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinn_convert.linear.maps import LinearMap, fan_out
+from spinn_convert.linear.ops import Floats, Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Neurons of one kind: "input" (analog values), "spiking" or "readout".
+
+    shape: (C, H, W) or (N,). bias, v_init: thresholds per step and thresholds; they broadcast to
+    `shape`. scale: (C,), the activation that a rate of one spike per step stands for. depth: the
+    longest path from the first spiking layer. release: first step at which it integrates.
+    ceiling: of the activation, in units of the ANN, where the ANN clips it. v_reset: thresholds,
+    where a spike puts V; None for reset by subtraction.
+    """
+
+    name: str
+    kind: str
+    shape: Shape
+    bias: Floats
+    v_init: Floats
+    scale: Floats
+    depth: int
+    release: int
+    ceiling: float = inf
+    v_reset: Floats | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Synapses from one population to another; weights in thresholds, delay in steps."""
+
+    source: str
+    target: str
+    map: LinearMap
+    delay: int
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Populations in topological order and their projections.
+
+    A simulator rounds weights, biases and input currents to multiples of 2^-bits, so that sums are
+    exact in any order and every simulator computes the same spikes. made_from: model, settings.
+    """
+
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    clamp_delay: int
+    bits: int
+    made_from: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def input(self) -> Population:
+        """The population of analog inputs."""
+        return next(p for p in self.populations if p.kind == "input")
+
+    @property
+    def spiking(self) -> tuple[Population, ...]:
+        """All spiking populations."""
+        return tuple(p for p in self.populations if p.kind == "spiking")
+
+    @property
+    def readouts(self) -> tuple[Population, ...]:
+        """All readouts."""
+        return tuple(p for p in self.populations if p.kind == "readout")
+
+    @property
+    def depth(self) -> int:
+        """Depth of the deepest population: steps from the first layer to the output."""
+        return max(p.depth for p in self.populations)
+
+    def incoming(self, population: Population) -> tuple[Projection, ...]:
+        """Projections onto a population."""
+        return tuple(p for p in self.projections if p.target == population.name)
+
+    def synaptic(self) -> tuple[Projection, ...]:
+        """Projections made of synapses: all but those of the analog input, which is a current."""
+        return tuple(p for p in self.projections if p.source != self.input.name)
+
+
+def neurons(network: Network) -> int:
+    """Return the number of neurons, readouts included, analog inputs not."""
+    return sum(p.size for p in network.populations if p.kind != "input")
+
+
+def out_degrees(network: Network) -> dict[str, NDArray[np.int64]]:
+    """Return how many synapses each neuron of each spiking population has, in the shape of it."""
+    degrees = {p.name: np.zeros(p.shape, np.int64) for p in network.spiking}
+    for projection in network.synaptic():
+        degrees[projection.source] += fan_out(projection.map, network.bits)
+    return degrees
+
+
+def synapse_counts(network: Network) -> dict[str, int]:
+    """Return the number of synapses onto each population."""
+    counts = {p.name: 0 for p in network.populations if p.kind != "input"}
+    for projection in network.synaptic():
+        counts[projection.target] += int(fan_out(projection.map, network.bits).sum())
+    return counts

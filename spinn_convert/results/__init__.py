@@ -1,0 +1,1 @@
+"""What came out: the file's own outputs, scores, reports, recordings."""

@@ -1,0 +1,86 @@
+"""The file's own output from the network's readouts: what the scores are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from spinn_convert.linear.ops import Floats
+from spinn_convert.model import host
+from spinn_convert.model.load import Model
+from spinn_convert.network import rate, readout
+from spinn_convert.network.recording import Progress, Recording
+from spinn_convert.network.records import Network
+
+Logits = Callable[[Mapping[str, Floats], Floats], Floats]
+"""From activations of readouts (B, *shape) and images to the file's output (B, classes)."""
+
+
+def ann_logits(model: Model, images: Floats, threads: int, progress: Progress) -> Floats:
+    """Return the outputs (B, classes) of the file as the user gave it."""
+    given, names = replace(model, source=model.original), [name for name, _ in model.outputs]
+    found = [batch[0] for batch in host.tensors(given, images, names, threads, progress)]
+    return np.concatenate(found).reshape(len(images), -1)
+
+
+def decoder(model: Model, network: Network, threads: int) -> Logits:
+    """Return the function that runs the rest of the file on what the readouts say."""
+    decode = host.decoder(model, threads)
+
+    def logits(readouts: Mapping[str, Floats], images: Floats) -> Floats:
+        names = zip(model.graph.outputs, network.readouts)
+        found = decode({name: readouts[output.name] for name, output in names}, images)
+        return np.asarray(found[0], np.float32).reshape(len(images), -1)
+
+    return logits
+
+
+def relu1_logits(
+    network: Network,
+    values: Floats,
+    images: Floats,
+    decode: Logits,
+    threads: int,
+    progress: Progress,
+) -> Floats:
+    """Return the outputs (B, classes) of the network clipped at one spike per step.
+
+    values: the core's input (B, *input shape) of the images.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    chunks: list[Floats] = []
+    done = 0
+    for chunk in rate.rates(network, values, clip=True):
+        size = len(chunk[network.readouts[0].name])
+        chunks.append(decode(chunk, images[done : done + size]))
+        done += size
+        progress(done, len(values))
+    return np.concatenate(chunks)
+
+
+def snn_logits(
+    network: Network,
+    recording: Recording,
+    images: Floats,
+    decode: Logits,
+    read_out: str,
+    progress: Progress,
+) -> Floats:
+    """Return the file's output (B, T, classes) as the spikes give it after every step."""
+    steps = recording.settings.steps
+    logits: list[Floats] = []
+    for image in range(len(images)):
+        found = {}
+        for output in network.readouts:
+            flat = recording.readout[output.name][image].reshape(steps, -1)
+            start = readout.starts(read_out, output.release, steps)
+            active = readout.activations(flat, start, output.release)
+            found[output.name] = active.reshape(steps, *output.shape)
+        repeated = np.broadcast_to(images[image], (steps, *images[image].shape))
+        logits.append(decode(found, repeated))
+        progress(image + 1, len(images))
+    return np.stack(logits)

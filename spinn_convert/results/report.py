@@ -1,0 +1,139 @@
+"""What came out: accuracy beside the ANN's own, agreement with it, costs; as JSON and a picture."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinn_convert.linear.ops import Floats
+from spinn_convert.network.recording import Recording
+from spinn_convert.network.records import Network, neurons, synapse_counts
+
+HALF_PERCENT = 0.005
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Fractions of the images: the ANN's and ReLU1's accuracy, the SNN's after each step (T,)."""
+
+    ann: float
+    relu1: float
+    snn_by_step: Floats
+    agreement_by_step: Floats
+
+    @property
+    def first_step(self) -> int | None:
+        """Number of steps after which the SNN is first within 0.5 % of the ANN."""
+        return self.first_step_within(HALF_PERCENT)
+
+    def first_step_within(self, loss: float) -> int | None:
+        """Return the number of steps after which the SNN is first within `loss` of the ANN."""
+        close = np.flatnonzero(self.snn_by_step >= self.ann - loss)
+        return int(close[0]) + 1 if len(close) else None
+
+    def steps_to_agreement(self, wanted: float) -> int | None:
+        """Return the number of steps after which agreement stays at `wanted` or above."""
+        short = np.flatnonzero(self.agreement_by_step < wanted)
+        steps = int(short[-1]) + 2 if len(short) else 1
+        return steps if steps <= len(self.agreement_by_step) else None
+
+
+def score(
+    readout: Floats, ann_logits: Floats, relu1_logits: Floats, labels: NDArray[np.int64]
+) -> Scores:
+    """Compare potentials (B, T, classes) with the ANN's logits (B, classes) and labels (B,)."""
+    ann, relu1, snn = ann_logits.argmax(1), relu1_logits.argmax(1), readout.argmax(2)
+    return Scores(
+        float((ann == labels).mean()),
+        float((relu1 == labels).mean()),
+        (snn == labels[:, None]).mean(0),
+        (snn == ann[:, None]).mean(0),
+    )
+
+
+def as_json(
+    network: Network,
+    recording: Recording,
+    scores: Scores,
+    settings: Mapping[str, Any],
+    timing: Mapping[str, float],
+    versions: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the content of report.json; accuracies are fractions, times are in seconds."""
+    images = len(recording.synaptic_events)
+    return {
+        "model": dict(network.made_from),
+        "backend": recording.backend,
+        "images": images,
+        "steps": recording.settings.steps,
+        "settings": dict(settings),
+        "ann": {"accuracy": scores.ann},
+        "relu1": {"accuracy": scores.relu1},
+        "snn": {
+            "accuracy": float(scores.snn_by_step[-1]),
+            "agreement": float(scores.agreement_by_step[-1]),
+            "first_step_within_half_percent": scores.first_step,
+            "steps_to_99_percent_agreement": scores.steps_to_agreement(0.99),
+            "accuracy_by_step": scores.snn_by_step.tolist(),
+            "agreement_by_step": scores.agreement_by_step.tolist(),
+        },
+        "network": {
+            "neurons": neurons(network),
+            "synapses": sum(synapse_counts(network).values()),
+            "depth": network.depth,
+            "populations": [p.name for p in network.populations if p.kind != "input"],
+        },
+        "spikes_per_image": sum(float(c.mean()) for c in recording.spike_counts.values()),
+        "synaptic_events_per_image": float(recording.synaptic_events.mean()),
+        **({"board": dict(recording.details)} if recording.details else {}),
+        "timing": {phase: round(seconds, 3) for phase, seconds in timing.items()},
+        "versions": dict(versions),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that shapes a result."""
+    found = {"python": platform.python_version()}
+    for package in ("spinn_convert", "numpy", "torch", "onnxruntime", "pynn", "nest-simulator"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def draw(scores: Scores, network: Network, title: str, path: Path) -> None:
+    """Draw accuracy and agreement over time steps, beside the ANN and ReLU1, into a PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    steps = np.arange(1, len(scores.snn_by_step) + 1)
+    figure, axes = pyplot.subplots(figsize=(7, 4), dpi=130, layout="constrained")
+    axes.axhline(100 * scores.ann, color="black", linewidth=1, label=f"ANN {scores.ann:.1%}")
+    axes.axhline(100 * scores.relu1, color="grey", linestyle=":", label=f"ReLU1 {scores.relu1:.1%}")
+    axes.plot(steps, 100 * scores.snn_by_step, label=f"SNN {scores.snn_by_step[-1]:.1%}")
+    agreement = f"agreement with the ANN {scores.agreement_by_step[-1]:.1%}"
+    axes.plot(steps, 100 * scores.agreement_by_step, linestyle="--", label=agreement)
+    release = network.readouts[0].release
+    if 0 < release < len(steps):
+        axes.axvline(release, color="lightgrey", linewidth=1)
+        axes.annotate("output released", (release, 2), rotation=90, color="grey", ha="right")
+    if scores.first_step is not None:
+        axes.axvline(scores.first_step, color="tab:green", linewidth=1, linestyle="-.")
+        label = f" {scores.first_step} steps to ANN - 0.5 %"
+        axes.annotate(label, (scores.first_step, 40), color="tab:green")
+    axes.set(xlabel="time step", ylabel="% of the images", ylim=(0, 102), title=title)
+    axes.set_xlim(1, len(steps))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.savefig(path)
+    pyplot.close(figure)

@@ -1,0 +1,111 @@
+"""The script that --script writes runs on PyNN and NEST alone and finds what the report says."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+from contextlib import redirect_stderr
+
+import numpy as np
+import pytest
+from support.networks import pooled_model
+from support.places import EXAMPLES
+
+from spinn_convert.conversion.convert import Method
+from spinn_convert.errors import DataError
+from spinn_convert.jobs import run as pipeline
+
+
+def run_script(folder, tmp_path, *arguments):
+    """Run it where spinn_convert cannot be imported."""
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked" / "spinn_convert.py").write_text("raise ImportError('not here')\n")
+    return subprocess.run(
+        [sys.executable, str(folder / "run.py"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "blocked")},
+    )
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize("clamp_delay", [0, 1])
+def test_script_agrees_with_the_report(write_model, tmp_path, reset, clamp_delay):
+    path = pooled_model(write_model)
+    x = np.random.default_rng(1).standard_normal((20, 1, 6, 5)).astype(np.float32)
+    labels = np.arange(20) % 3
+    np.savez(path.with_suffix(".npz"), images=x, calibration_images=x, labels=labels)
+    job = pipeline.Job(
+        path,
+        method=Method(clamp_delay=clamp_delay),
+        reset=reset,
+        steps=48,
+        out=tmp_path / "out",
+        script=tmp_path / "script",
+    )
+    outcome = pipeline.execute(job)
+    done = run_script(tmp_path / "script", tmp_path)
+    assert done.returncode == 0, done.stderr
+    snn, ann = outcome.report["snn"], outcome.report["ann"]
+    expected = (
+        f"ANN {ann['accuracy']:.2%}, SNN {snn['accuracy']:.2%}, agreement {snn['agreement']:.2%}"
+    )
+    assert done.stdout.splitlines()[-1] == expected
+    with pytest.raises(DataError, match="script: exists already"):
+        pipeline.execute(pipeline.replace(job, out=tmp_path / "again"))
+    assert not (tmp_path / "again").exists()
+
+
+def test_script_of_the_example_runs(tmp_path):
+    job = pipeline.Job(
+        EXAMPLES / "resnet18.onnx", images=2, out=tmp_path / "out", script=tmp_path / "script"
+    )
+    outcome = pipeline.execute(job)
+    done = run_script(tmp_path / "script", tmp_path, "1")
+    assert done.returncode == 0, done.stderr
+    first = int(outcome.scores.snn_by_step[-1] * 2) // 2
+    assert f"agreement {first:.2%}" in done.stdout
+
+
+def test_spinnaker_script_builds_what_the_arithmetic_computes(write_model, tmp_path):
+    """Its populations, run by the shipped binaries in software, give the recorded potentials."""
+    pytest.importorskip("spynnaker")
+    pytest.importorskip("unicorn")
+    from spinn_convert.backends.spinnaker.home import spinnaker_home
+    from spinn_convert.emulator.board import Board
+    from spinn_convert.emulator.snapshot import snapshot
+
+    path = pooled_model(write_model)
+    x = np.random.default_rng(1).standard_normal((4, 1, 6, 5)).astype(np.float32)
+    np.savez(path.with_suffix(".npz"), images=x, calibration_images=x, labels=np.arange(4) % 3)
+    method = Method(clamp_delay=0, dead_channels="layer")
+    job = pipeline.Job(path, method=method, arithmetic="spinnaker", steps=40, out=tmp_path / "out")
+    outcome = pipeline.execute(pipeline.replace(job, script=tmp_path / "script"))
+    assert (tmp_path / "script" / "fastlist.py").exists()
+    spec = importlib.util.spec_from_file_location("run", tmp_path / "script" / "run.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    data = dict(np.load(tmp_path / "script" / "data.npz"))
+    header = json.loads(data["header"].tobytes())
+    with spinnaker_home(tmp_path / "home"), redirect_stderr(io.StringIO()):
+        import pyNN.spiNNaker as sim
+
+        sim.setup(timestep=1.0)
+        populations = script.build(sim, header, data)
+        script.set_image(populations, header, data, 2)
+        sim.run(header["ticks"])
+        board = Board(snapshot(header["ticks"]))
+        sim.end()
+    potentials = board.run(header["ticks"], lambda step: None).potentials["y"]
+    theta = outcome.recording.plan.by_name["y"].theta
+    expected = outcome.recording.readout["y"][2]
+    assert np.array_equal((potentials[1:41] / theta).astype(np.float32), expected)
+    start = header["since"]
+    gain = script.gained(potentials, header) / theta
+    assert gain == pytest.approx(expected[39] - expected[start - 1], abs=1e-6)
