@@ -24,7 +24,7 @@ from spinn_convert.backends.board.plan import BoardPlan, Peak, make_plan, withou
 from spinn_convert.backends.board.precision import precision
 from spinn_convert.backends.reference import backend as reference
 from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.convert import PAPER
+from spinn_convert.conversion.method import PAPER
 from spinn_convert.files.data import load_dataset, normalised
 from spinn_convert.linear.ops import Floats
 from spinn_convert.model.host import tensors as run_ann

@@ -25,7 +25,7 @@ import numpy as np
 from spinn_convert.backends.nest.backend import _import
 from spinn_convert.backends.pynn import TIME_STEP_MS
 from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.convert import PAPER
+from spinn_convert.conversion.method import PAPER
 from spinn_convert.linear.maps import synapses
 from spinn_convert.network.records import Network, Projection, synapse_counts
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from spinn_convert.backends.reference import backend as reference
 from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.convert import PAPER
+from spinn_convert.conversion.method import PAPER
 from spinn_convert.files.data import load_dataset, normalised
 from spinn_convert.network.recording import Settings, Stimulus
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.convert import PAPER
+from spinn_convert.conversion.method import PAPER
 from spinn_convert.files.data import load_dataset, normalised
 from spinn_convert.linear.maps import apply
 from spinn_convert.linear.ops import Floats

@@ -17,7 +17,7 @@ from spinn_convert.backends.spinnaker.dry_run.costs import table
 from spinn_convert.backends.spinnaker.dry_run.drawing import draw_placement
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
 from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.convert import PAPER
+from spinn_convert.conversion.method import PAPER
 from spinn_convert.files.data import load_dataset, normalised
 from spinn_convert.network.recording import Settings
 

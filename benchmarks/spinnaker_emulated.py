@@ -35,7 +35,7 @@ from spinn_convert.backends.spinnaker import delta as spinnaker_delta
 from spinn_convert.backends.spinnaker.build import NEURONS_PER_CORE, ticks
 from spinn_convert.backends.spinnaker.kernels.layers import Connectors, chosen
 from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.convert import PAPER
+from spinn_convert.conversion.method import PAPER
 from spinn_convert.files.data import load_dataset, normalised
 from spinn_convert.linear.ops import Floats
 from spinn_convert.network.recording import Recording, Settings, Stimulus

@@ -15,7 +15,7 @@ import numpy as np
 
 from spinn_convert.backends.reference import backend as reference
 from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.convert import PAPER, Method
+from spinn_convert.conversion.method import PAPER, Method
 from spinn_convert.files.data import load_dataset, normalised
 from spinn_convert.network.recording import Settings, Stimulus
 

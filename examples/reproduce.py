@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from spinn_convert import __version__
 from spinn_convert.backends.reference import backend as reference
 from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.convert import BASIC, PAPER, Method
+from spinn_convert.conversion.method import BASIC, PAPER, Method
 from spinn_convert.conversion.fold import Layer
 from spinn_convert.errors import SpinnConvertError
 from spinn_convert.jobs import run as pipeline

@@ -9,7 +9,7 @@ import pytest
 from support.places import EXAMPLES
 
 from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.convert import PAPER
+from spinn_convert.conversion.method import PAPER
 from spinn_convert.files.data import load_dataset, normalised
 
 

@@ -13,7 +13,15 @@ from spinn_convert.errors import BackendError, Problem
 from spinn_convert.network.recording import Progress, Recording, Settings, Stimulus
 from spinn_convert.network.records import Network
 
-NAMES = ("reference", "nest", "spinnaker")
+MODULES = {
+    "reference": "reference.backend",
+    "nest": "nest.backend",
+    "spinnaker": "spinnaker.backend",
+    "spinnaker-integers": "board.backend",
+}
+NAMES = tuple(MODULES)
+BOARDS = ("spinnaker", "spinnaker-integers")
+"""Those that compute with the numbers of a board."""
 
 
 class Backend(Protocol):
@@ -30,29 +38,22 @@ class Backend(Protocol):
         """Simulate all images."""
 
 
-MODULES = {
-    ("reference", "float", "subtract"): "reference.backend",
-    ("reference", "float", "zero"): "reference.backend",
-    ("reference", "spinnaker", "subtract"): "board.arithmetic",
-    ("reference", "spinnaker", "zero"): "board.delta_arithmetic",
-    ("nest", "float", "subtract"): "nest.backend",
-    ("nest", "float", "zero"): "nest.backend",
-    ("spinnaker", "float", "subtract"): "spinnaker.backend",
-    ("spinnaker", "float", "zero"): "spinnaker.delta",
-}
-"""By name, arithmetic and reset. Simulators have numbers of their own: there, "float" says no more
-than that none were asked for."""
-
-
-def find(name: str, arithmetic: str = "float", reset: str = "subtract") -> Backend:
+def find(name: str) -> Backend:
     """Return the backend of this name; raises BackendError when there is none."""
-    if name not in NAMES:
+    if name not in MODULES:
         raise BackendError(
             [Problem(f"backend {name}", "unknown", f"choose from {', '.join(NAMES)}")]
         )
-    module = MODULES.get((name, arithmetic, reset))
-    if module is None:
-        what = f"has its own numbers; --arithmetic {arithmetic} is for the reference"
-        fix = "use --backend reference with --arithmetic spinnaker"
-        raise BackendError([Problem(f"backend {name}", what, fix)])
-    return cast(Backend, import_module(f"spinn_convert.backends.{module}"))
+    return cast(Backend, import_module(f"spinn_convert.backends.{MODULES[name]}"))
+
+
+def check(name: str, network: Network, settings: Settings) -> list[Problem]:
+    """Return what keeps a network from running on a backend, settings without effect included."""
+    problems = find(name).check(network, settings)
+    if name == "spinnaker":
+        return problems
+    fix = "use --backend spinnaker, or leave it out"
+    for option, value in (("--board", settings.board), ("--connectors", settings.connectors)):
+        if value is not None:
+            problems.append(Problem(f"{option} {value}", f"has no effect on {name}", fix))
+    return problems

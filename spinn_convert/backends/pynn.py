@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,17 +19,41 @@ class Part:
     receptor: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Built:
+    """PyNN's populations by name, and its projections by "source -> target receptor".
+
+    The receptor is left out where the simulator has one projection for both.
+    """
+
+    populations: Mapping[str, Any]
+    projections: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Window:
+    """When an image was presented: PyNN's time in ms at its first step, and its time steps.
+
+    A spike of step t, counted from 0, has the time start + t + first. first: 1 on NEST, which dates
+    a spike at the end of its step; 0 on SpiNNaker.
+    """
+
+    start: float
+    steps: int
+    first: int
+
+
 def build(
     sim: Any,
     network: Network,
     cell_type: Callable[[Population], Any],
     parts: Callable[[Projection], Iterable[Part]],
-) -> dict[str, Any]:
+) -> Built:
     """Create a PyNN population per population and PyNN projections for every projection.
 
     sim: what has PyNN's Population, Projection and StaticSynapse, set up with a time step of
     TIME_STEP_MS. cell_type returns the PyNN object that suits this simulator, parts the synapses
-    of a projection by receptor, each a PyNN projection. Returns the populations by name.
+    of a projection by receptor, each a PyNN projection.
     """
     populations = {
         population.name: sim.Population(
@@ -38,14 +62,16 @@ def build(
         for population in network.populations
         if population.kind != "input"
     }
+    projections = {}
     for projection in network.synaptic():
         for part in parts(projection):
-            sim.Projection(
+            label = f"{projection.source} -> {projection.target} {part.receptor or ''}".rstrip()
+            projections[label] = sim.Projection(
                 populations[projection.source],
                 populations[projection.target],
                 part.connector,
                 sim.StaticSynapse(delay=projection.delay * TIME_STEP_MS),
                 receptor_type=part.receptor,
-                label=f"{projection.source} -> {projection.target} {part.receptor or ''}".rstrip(),
+                label=label,
             )
-    return populations
+    return Built(populations, projections)

@@ -1,20 +1,39 @@
-"""Where the command prints, and with how many cores it works."""
+"""Where the command prints, and how."""
 
 from __future__ import annotations
 
-import os
+import json
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+import rich_click as click
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PIPE_WIDTH = 120
 
 
 def output_console() -> Console:
     """Return where tables go; a file or a pipe gets them wide enough not to lose digits."""
+    from rich.console import Console
+
     return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
-def available_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+def print_json(content: dict[str, Any]) -> None:
+    """Print what machines read."""
+    click.echo(json.dumps(content, indent=2))
+
+
+def print_written(folder: Path) -> None:
+    """Say what a new folder holds."""
+    names = ", ".join(sorted(path.name for path in folder.iterdir()))
+    click.echo(f"wrote {folder}/: {names}")
+
+
+def warn(text: str) -> None:
+    """Print a warning to stderr."""
+    click.secho("warning: ", fg="yellow", bold=True, err=True, nl=False)
+    click.echo(text, err=True)

@@ -1,15 +1,20 @@
-"""Progress bars on stderr, and Ctrl-C as a note that they act on."""
+"""Progress on stderr, bars or plain lines, and Ctrl-C as a note that they act on."""
 
 from __future__ import annotations
 
 import signal
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+import rich_click as click
+
+EVERY = 10.0
+"""Seconds between two lines where stderr is no terminal."""
 
 
 class DeferredInterrupt:
@@ -33,6 +38,47 @@ class DeferredInterrupt:
             raise KeyboardInterrupt
 
 
+class Lines:
+    """Plain lines about the phase that runs, one every EVERY seconds; state, because time passes.
+
+    A thread prints them, so that a phase which reports nothing is not silent either.
+    """
+
+    def __init__(self) -> None:
+        self._phase, self._begun, self._share = "", time.monotonic(), (0, 0)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._print_all, daemon=True)
+
+    def begin(self, phase: str) -> None:
+        """Go on with another phase."""
+        self._phase, self._begun, self._share = phase, time.monotonic(), (0, 0)
+
+    def report(self, done: int, total: int) -> None:
+        """Note how much of the phase is done."""
+        self._share = done, total
+
+    def __enter__(self) -> Lines:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _print_all(self) -> None:
+        while not self._ended.wait(EVERY):
+            if self._phase:
+                click.echo(self._line(), err=True)
+
+    def _line(self) -> str:
+        (done, total), taken = self._share, time.monotonic() - self._begun
+        if not done or not total:
+            return f"{self._phase}: {taken:.0f} s"
+        left = taken * (total - done) / done
+        share = f"{done:,} of {total:,}"
+        return f"{self._phase}: {share} after {taken:.0f} s, about {left:.0f} s left"
+
+
 @contextmanager
 def deferring_interrupts() -> Iterator[DeferredInterrupt]:
     """Yield the note of Ctrl-C; the usual handler returns afterwards."""
@@ -46,17 +92,48 @@ def deferring_interrupts() -> Iterator[DeferredInterrupt]:
 
 @contextmanager
 def watching() -> Iterator[Any]:
-    """Yield a pipeline.Watch that shows one bar per phase on stderr and acts on Ctrl-C."""
+    """Yield a `network.recording.Watch` that shows every phase on stderr and acts on Ctrl-C."""
+    with deferring_interrupts() as interrupt:
+        shown = _bars(interrupt) if sys.stderr.isatty() else _lines(interrupt)
+        with shown as watch:
+            yield watch
+
+
+@contextmanager
+def _lines(interrupt: DeferredInterrupt) -> Iterator[Any]:
+    with Lines() as lines:
+
+        def watch(phase: str) -> Any:
+            interrupt.check()
+            lines.begin(phase)
+
+            def report(done: int, total: int) -> None:
+                interrupt.check()
+                lines.report(done, total)
+
+            return report
+
+        yield watch
+
+
+@contextmanager
+def _bars(interrupt: DeferredInterrupt) -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description:>16}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with (
-        deferring_interrupts() as interrupt,
-        Progress(*columns, console=Console(stderr=True)) as bars,
-    ):
+    with Progress(*columns, console=Console(stderr=True)) as bars:
 
         def watch(phase: str) -> Any:
             interrupt.check()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from spinn_convert.errors import printable
+
+if TYPE_CHECKING:
+    from spinn_convert.jobs.recipe import Recipe
+    from spinn_convert.network.records import Network
+
+SHOWN_LOSS = 0.01
+"""Of the synapses of a layer, rounded to zero."""
 
 
 def result_table(report: dict[str, Any]) -> Table:
@@ -45,38 +52,43 @@ def result_table(report: dict[str, Any]) -> Table:
     return table
 
 
-def population_table(network: Any, scales_are_real: bool) -> Table:
+def population_table(network: Network) -> Table:
     """Return one row per population, and the totals."""
-    from spinn_convert.network.records import neurons, synapse_counts
+    from spinn_convert.network.summary import HEADERS, rows, totals
 
-    counts = synapse_counts(network)
-    table = Table(
-        caption=None if scales_are_real else "no images found: scales are not known",
-        show_footer=True,
-    )
-    totals = ("total", "", f"{neurons(network):,}", "", f"{sum(counts.values()):,}", "", "")
-    headers = ("population", "shape", "neurons", "fan-in", "synapses", "scale", "release")
-    for header, total in zip(headers, totals):
-        left = header in ("population", "shape")
+    table = Table(show_footer=True)
+    found = rows(network)
+    for number, (header, total) in enumerate(zip(HEADERS, totals(found))):
+        left = number < 2
         table.add_column(header, total, justify="left" if left else "right", no_wrap=not left)
-    for population in network.populations:
-        if population.kind == "input":
-            continue
-        low, high = population.scale.min(), population.scale.max()
-        scale = (
-            f"{low:.3g}..{high:.3g}" if scales_are_real and population.kind == "spiking" else "-"
-        )
-        synapses = counts[population.name]
-        name = escape(printable(population.name))
-        table.add_row(
-            name if population.kind == "spiking" else f"{name} ({population.kind})",
-            "x".join(map(str, population.shape)),
-            f"{population.size:,}",
-            f"{synapses / population.size:,.0f}",
-            f"{synapses:,}",
-            scale,
-            str(population.release),
-        )
+    for row in found:
+        table.add_row(*map(escape, row.cells))
+    return table
+
+
+def settings_table(recipe: Recipe) -> Table:
+    """Return one row per setting of a method: its name, its value, and what it takes."""
+    from spinn_convert.conversion.method import described, setting_hints
+
+    table = Table("setting", "value", "takes")
+    for name, hint in setting_hints().items():
+        value = getattr(recipe.method, name)
+        shown = "by the network" if value is None else str(value).lower()
+        table.add_row(name, shown, described(hint))
+    return table
+
+
+def loss_table(report: dict[str, Any]) -> Table | None:
+    """Return the layers of which a board's integers lose more than 1 % of the weights, if any."""
+    board = report.get("board", {})
+    lost = {n: s for n, s in board.get("weights rounded to zero", {}).items() if s > SHOWN_LOSS}
+    if not lost:
+        return None
+    table = Table(title="rounded to zero in 16 bits", show_header=True)
+    table.add_column("population")
+    table.add_column("share of its synapses", justify="right")
+    for name, share in lost.items():
+        table.add_row(escape(printable(name)), f"{share:.1%}")
     return table
 
 

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.conversion.convert import Method, settled
+from spinn_convert.conversion.convert import settled
 from spinn_convert.conversion.fold import Layer
 from spinn_convert.conversion.histogram import Statistics, passes
+from spinn_convert.conversion.method import LEVELS, Method
 from spinn_convert.errors import ConversionError, Problem
 from spinn_convert.linear.ops import Floats
 from spinn_convert.model import host
+from spinn_convert.model.host import ImageSequence
 from spinn_convert.model.load import Model
 from spinn_convert.network.recording import Progress, silent
 
@@ -32,7 +34,7 @@ class _Rows:
 def calibrate(
     model: Model,
     layers: Sequence[Layer],
-    images: Floats,
+    images: ImageSequence,
     method: Method,
     threads: int,
     progress: Progress = silent,
@@ -52,7 +54,7 @@ def calibrate(
 def calibrate_all(
     model: Model,
     layers: Sequence[Layer],
-    images: Floats,
+    images: ImageSequence,
     methods: Sequence[Method],
     threads: int,
     progress: Progress = silent,
@@ -141,7 +143,7 @@ def _scales(
 
 def _lambda(statistics: Statistics, method: Method) -> Floats:
     if method.thresholds == "mmse":
-        return statistics.threshold(method.levels)
+        return statistics.threshold(method.levels or LEVELS)
     percentile = statistics.percentile(_percentile(method))
     return np.where(percentile > 0, percentile, statistics.maximum())
 
@@ -152,5 +154,5 @@ def _dead(name: str, dead: NDArray[np.integer], channels: int, images: int) -> P
         f"calibration, layer {name}",
         f"{len(dead)} of {channels} channels are zero on all {images} images (channels {shown})",
         "calibrate on more images, or give these channels the layer's scale with"
-        " --dead-channels layer",
+        " dead_channels=layer",
     )

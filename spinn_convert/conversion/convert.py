@@ -9,11 +9,12 @@ that normalises both paths of a block.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from spinn_convert.conversion.fold import Layer, depths
+from spinn_convert.conversion.method import Method
 from spinn_convert.errors import ConversionError, Problem
 from spinn_convert.linear.maps import LinearMap, on_grid, then
 from spinn_convert.linear.ops import Floats, Scale
@@ -26,55 +27,14 @@ CLIPPED, DEEP = 0.05, 50
 """Per cent of a layer's activations above lambda; in networks deeper than DEEP as much less."""
 
 
-@dataclass(frozen=True)
-class Method:
-    """The options of the conversion; PAPER and BASIC are the paper's own.
-
-    thresholds: lambda is the "percentile" of the activations or, if "mmse", what rounds them best
-    to `levels` steps, as many as the network will run. percentile: None for what `settled` says.
-    normalisation: "channel" or "layer".
-    v_init: initial membrane potential in thresholds. clamp_delay: d in N(l) = d * l.
-    dead_channels: "refuse" channels that calibration never saw active, or scale them as "layer".
-    copies: neurons per activation of the first `copied_layers` layers, which fire in turn; None: as
-    many layers as `copies.affordable` says.
-    potentials: "fixed" at v_init, or lowered per "channel" or "neuron" where calibration images
-    make too many spikes; correct_bias: biases are corrected, too; horizon: steps after the output's
-    release at which these are right on average; None: 12 and half the depth, about when the output
-    is good enough.
-    """
-
-    percentile: float | None = None
-    normalisation: str = "channel"
-    v_init: float = 0.5
-    clamp_delay: int = 0
-    dead_channels: str = "refuse"
-    thresholds: str = "percentile"
-    levels: int = 16
-    copies: int = 2
-    copied_layers: int | None = None
-    potentials: str = "channel"
-    correct_bias: bool = False
-    horizon: int | None = None
-
-    @property
-    def corrects(self) -> bool:
-        """Whether calibration images are simulated to correct the network."""
-        return self.potentials != "fixed" or self.correct_bias
-
-
-PAPER = Method(99.99, clamp_delay=1, copies=1, potentials="fixed")
-"""The extended conversion of the paper."""
-BASIC = replace(PAPER, percentile=99.9, normalisation="layer", v_init=0.0, clamp_delay=0)
-
-
 def settled(method: Method, layers: Sequence[Layer]) -> Method:
-    """Return the method with a percentile.
+    """Return the method with a percentile, unless its thresholds need none.
 
     The lower it is, the faster are the spikes; but every layer clips, and what is lost adds up. So
     all layers of a deep network together clip as much as DEEP of CLIPPED would: 99.95, or 99.975
     in ResNet-101.
     """
-    if method.percentile is not None:
+    if method.percentile is not None or method.thresholds == "mmse":
         return method
     depth = max(depths(layers).values(), default=0)
     return replace(method, percentile=100 - CLIPPED * min(1, DEEP / max(depth, 1)))
@@ -135,7 +95,7 @@ def _check_range(network: Network) -> None:
         Problem(
             population.name,
             f"a bias of {np.abs(population.bias).max():.3g} thresholds per step",
-            "its scale is far too small: calibrate on more images, or use --normalisation layer",
+            "its scale is far too small: calibrate on more images, or set normalisation=layer",
         )
         for population in network.spiking
         if np.abs(population.bias).max(initial=0) > LARGEST_BIAS

@@ -1,43 +1,54 @@
-"""ONNX file -> spiking network: load, fold, calibrate, convert, correct."""
+"""ONNX file -> spiking network: fold, calibrate, convert, verify, correct."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from math import prod
-from pathlib import Path
 
 import numpy as np
 
 from spinn_convert.conversion.calibrate import calibrate
-from spinn_convert.conversion.convert import Method, convert
+from spinn_convert.conversion.constant_reset import with_constant_reset
+from spinn_convert.conversion.convert import convert, settled
 from spinn_convert.conversion.correct import correct
 from spinn_convert.conversion.fold import Layer, fold
+from spinn_convert.conversion.method import Method
+from spinn_convert.conversion.verify import verify
 from spinn_convert.errors import ModelError, Problem
-from spinn_convert.files.data import image_shape, load_dataset, normalised
 from spinn_convert.linear.ops import Floats
 from spinn_convert.model import host
-from spinn_convert.model.load import Model, load
-from spinn_convert.network import store
+from spinn_convert.model.host import ImageSequence
+from spinn_convert.model.load import Model, with_mean_pooling
 from spinn_convert.network.copies import multiplied
-from spinn_convert.network.recording import Progress, silent
+from spinn_convert.network.recording import Settings, Watch, unwatched
 from spinn_convert.network.records import Network, neurons
+from spinn_convert.network.timing import default_steps
 
-INSPECTED_IMAGES = 100
+CHECKED_IMAGES = 4
 CORRECTING_IMAGES = 100
+SIZING_IMAGES = 64
+"""That a board's numbers, or the constants of a reset, are measured on."""
 MOST_SPIKES = 500_000_000
 """Held at a time while potentials are corrected: 2 GB."""
 LARGEST_RATE = 0.15
 """Spikes per neuron and step, on average; the ResNets of the examples have 0.07 to 0.13."""
 
 
-def read(path: Path, data: Path | None, max_pool: str) -> tuple[Model, tuple[Layer, ...]]:
-    """Load and fold a model; images give the sizes that it leaves open. Raises ModelError."""
-    model = load(path, image_shape(data_path(path, data)), max_pool)
+def folded(model: Model, method: Method) -> tuple[Model, tuple[Layer, ...]]:
+    """Return what is converted: the layers, and the model that computes the same.
+
+    That model is the given one, unless method.max_pool replaces maxima by means. Raises ModelError
+    where nothing would spike.
+    """
+    if method.max_pool == "average":
+        model = with_mean_pooling(model)
     layers = fold(model.graph)
     if not any(layer.kind == "spiking" for layer in layers):
         what = "no rectifier (Relu, Clip) follows a layer with weights: nothing would spike"
         fix = "export a network with ReLU between its layers"
-        raise ModelError([Problem(str(path), what, fix)])
+        raise ModelError([Problem(str(model.path), what, fix)])
     return model, layers
 
 
@@ -53,86 +64,82 @@ def classes(model: Model) -> int:
     return prod(shape)
 
 
-def data_path(model: Path, given: Path | None) -> Path:
-    """Return the images to use: those given, or the model's neighbour of the same stem."""
-    return given or model.with_suffix(".npz")
-
-
-def draft(model: Model, layers: tuple[Layer, ...], method: Method) -> Network:
-    """Return the network with all scales 1: right in all but its weights."""
+def draft(model: Model, method: Method) -> Network:
+    """Return the network with all scales 1: right in all but its weights and potentials."""
+    model, layers = folded(model, method)
     ones = {layer.name: np.ones(1, np.float32) for layer in layers}
-    return _converted(model, layers, ones, method)
+    network = _with_copies(model, layers, ones, method)
+    if method.reset == "subtract":
+        return network
+    zero = np.zeros(1, np.float32)
+    unset = (replace(p, v_reset=zero if p.kind == "spiking" else None) for p in network.populations)
+    return replace(network, populations=tuple(unset))
 
 
-def calibrated(
-    model: Model,
-    layers: tuple[Layer, ...],
-    images: Floats,
-    method: Method,
-    threads: int,
-    progress: Progress = silent,
-    correcting: Progress = silent,
+def converted(
+    model: Model, images: ImageSequence, method: Method, threads: int, watch: Watch = unwatched
 ) -> Network:
-    """Return the network with its scales from calibration images (B, *image shape).
+    """Return the network of a model, calibrated on images (B, *image shape) and verified.
 
-    Initial potentials (and biases) are corrected on the first of them: 100, or as many as leave
-    less than MOST_SPIKES.
+    Raises ConversionError for channels without a scale, and where the network would compute
+    another function than the file.
     """
-    scales = calibrate(model, layers, images, method, threads, progress)
-    return scaled(model, layers, images, scales, method, threads, correcting)
+    converting, layers = folded(model, method)
+    method = settled(method, layers)
+    scales = calibrate(converting, layers, images, method, threads, watch("calibrate"))
+    return scaled(converting, layers, images, scales, method, threads, watch)
 
 
 def scaled(
     model: Model,
     layers: tuple[Layer, ...],
-    images: Floats,
+    images: ImageSequence,
     scales: Mapping[str, Floats],
     method: Method,
     threads: int,
-    progress: Progress = silent,
+    watch: Watch = unwatched,
 ) -> Network:
-    """Return the network with these scales; `images` as for `calibrated`."""
-    network = _converted(model, layers, scales, method)
-    if not method.corrects:
-        return network
-    steps = method.horizon or 12 + network.depth // 2
-    fitting = MOST_SPIKES / (LARGEST_RATE * steps * neurons(network))
-    values = host.core_input(model, images[: int(np.clip(fitting, 1, CORRECTING_IMAGES))], threads)
-    return correct(
-        network, values, steps, method.potentials, method.correct_bias, threads, progress
-    )
+    """Return the network with lambda (C,) of every spiking layer, verified and then corrected.
 
-
-def inspect(path: Path, data: Path | None, max_pool: str = "spiking") -> tuple[Network, bool]:
-    """Return the network of a model, and whether its scales are real.
-
-    path: an ONNX file or a network.npz. Scales come from the first images of the data, if there
-    are any; without, they are 1.
+    model, layers: as `folded` returns them. images: of the calibration; initial potentials and
+    biases are corrected on the first of them, 100 or as many as make less than MOST_SPIKES.
     """
-    if path.suffix == ".npz":
-        return store.load(path), True
-    model, layers = read(path, data, max_pool)
-    found = data_path(path, data)
-    method = Method(dead_channels="layer", potentials="fixed")
-    if data is None and not found.exists():
-        return draft(model, layers, method), False
-    calibration = load_dataset(found, model.image_shape, None).calibration
-    images = normalised(calibration, 0, INSPECTED_IMAGES)
-    return calibrated(model, layers, images, method, 1), True
+    network = _with_copies(model, layers, scales, method)
+    verify(model, layers, network, images[:CHECKED_IMAGES], threads)
+    if method.corrects:
+        steps = method.horizon or 12 + network.depth // 2
+        fitting = MOST_SPIKES / (LARGEST_RATE * steps * neurons(network))
+        some = images[: int(np.clip(fitting, 1, CORRECTING_IMAGES))]
+        values = host.core_input(model, some, threads)
+        network = correct(
+            network,
+            values,
+            steps,
+            method.potentials,
+            method.correct_bias,
+            threads,
+            watch("potentials"),
+        )
+    if method.reset == "constant":
+        values = host.core_input(model, images[:SIZING_IMAGES], threads)
+        settings = Settings(default_steps(network), threads)
+        network = with_constant_reset(network, values, settings)
+    return network
 
 
-def _converted(
+def _with_copies(
     model: Model, layers: tuple[Layer, ...], scales: Mapping[str, Floats], method: Method
 ) -> Network:
     """Return the network with its copies, nothing corrected."""
-    network = convert(layers, scales, method, _made_from(model))
+    network = convert(layers, scales, method, _made_from(model, method))
     return multiplied(network, method.copies, method.copied_layers)
 
 
-def _made_from(model: Model) -> dict[str, str]:
+def _made_from(model: Model, method: Method) -> dict[str, str]:
     return {
         "path": str(model.path),
         "sha256": model.source.sha256,
         "before": ", ".join(model.before),
         "after": ", ".join(model.after),
+        "method": json.dumps(asdict(method)),
     }

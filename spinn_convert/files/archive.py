@@ -5,11 +5,12 @@ numpy's own reader trusts what a header declares, and its errors advise to unpic
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from collections import Counter
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ SUFFIX = ".npy"
 LARGE = 2**30
 """Bytes; an archive that holds more must not expand by more than MOST_EXPANDED."""
 MOST_EXPANDED = 100
+MAPPED = 2**26
+"""Bytes; a larger array that is stored as it is stays in the file until it is used."""
 READ_HEADER = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -42,7 +45,7 @@ def read_arrays(path: Path, kind: str, fix: str) -> Arrays:
         with zipfile.ZipFile(path) as archive:
             _check_members(archive)
             return {
-                member.filename.removesuffix(SUFFIX): _array(archive, member)
+                member.filename.removesuffix(SUFFIX): _array(path, archive, member)
                 for member in archive.infolist()
                 if member.filename.endswith(SUFFIX)
             }
@@ -72,29 +75,41 @@ def _check_members(archive: zipfile.ZipFile) -> None:
         raise _Damaged(f"it would expand to {expanded:,} bytes, {MOST_EXPANDED} times its size")
 
 
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np.generic]:
+def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np.generic]:
     name = member.filename.removesuffix(SUFFIX)
     with archive.open(member) as stored:
-        shape, dtype = _header(stored, name)
+        shape, fortran, dtype = _header(stored, name)
+        begin = stored.tell()
         if dtype.hasobject:
             raise _Damaged(f"array {name} holds Python objects; store numbers, such as float32")
-        declared, found = prod(shape) * dtype.itemsize, member.file_size - stored.tell()
+        declared, found = prod(shape) * dtype.itemsize, member.file_size - begin
         if declared != found:
             raise _Damaged(
                 f"array {name} has {found:,} bytes; its shape {shape} needs {declared:,}"
             )
+    if member.compress_type == zipfile.ZIP_STORED and found >= MAPPED:
+        order: Literal["F", "C"] = "F" if fortran else "C"
+        return np.memmap(path, dtype, "r", _data_offset(path, member) + begin, shape, order)
     with archive.open(member) as stored:
         values: NDArray[np.generic] = np.lib.format.read_array(stored, allow_pickle=False)
     return values
 
 
-def _header(stored: IO[bytes], name: str) -> tuple[Shape, np.dtype[np.generic]]:
-    """Return shape and dtype of the array that follows."""
+def _data_offset(path: Path, member: zipfile.ZipInfo) -> int:
+    """Return where the bytes of a member begin: behind its local header, name and extra field."""
+    with path.open("rb") as file:
+        file.seek(member.header_offset + 26)
+        name, extra = struct.unpack("<HH", file.read(4))
+    return int(member.header_offset + 30 + name + extra)
+
+
+def _header(stored: IO[bytes], name: str) -> tuple[Shape, bool, np.dtype[np.generic]]:
+    """Return shape, whether the first axis runs fastest, and dtype of the array that follows."""
     try:
         version = np.lib.format.read_magic(stored)
-        shape, _, dtype = READ_HEADER[version](stored)
+        shape, fortran, dtype = READ_HEADER[version](stored)
     except (ValueError, KeyError) as error:
         raise _Damaged(f"array {name} has no header that numpy.savez writes") from error
     if min(shape, default=0) < 0:
         raise _Damaged(f"array {name} has the shape {shape}")
-    return tuple(map(int, shape)), dtype
+    return tuple(map(int, shape)), bool(fortran), dtype

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,12 @@ LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Raw images (N, *input shape) and how they become the network's input."""
+    """Raw images (N, *input shape), of any type, and how they become the network's input.
+
+    A slice is that input, float32 (B, *input shape): (raw * scale - mean) / std. Only what is asked
+    for is computed, so any number of images takes the memory of the raw ones, if they are read from
+    a file that is not compressed, not even that.
+    """
 
     raw: NDArray[np.generic]
     scale: float
@@ -31,6 +36,18 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.raw)
+
+    def first(self, count: int) -> Images:
+        """Return the first images."""
+        return replace(self, raw=self.raw[:count])
+
+    def __getitem__(self, some: slice) -> Floats:
+        values = self.raw[some].astype(np.float32)
+        ones = (1,) * (values.ndim - 2)
+        values *= np.float32(self.scale)
+        values -= self.mean.reshape(-1, *ones)
+        values /= self.std.reshape(-1, *ones)
+        return np.ascontiguousarray(values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,24 +63,20 @@ class Dataset:
     calibration_labels: NDArray[np.int64] | None = None
 
 
-def normalised(images: Images, start: int = 0, stop: int | None = None) -> Floats:
-    """Return the network's input for images start:stop, float32 (B, *input shape)."""
-    values = images.raw[start:stop].astype(np.float32) * np.float32(images.scale)
-    ones = (1,) * (values.ndim - 2)
-    mean, std = images.mean.reshape(-1, *ones), images.std.reshape(-1, *ones)
-    return np.ascontiguousarray((values - mean) / std, np.float32)
-
-
 def image_shape(path: Path) -> Shape | None:
     """Return the shape of one image of the .npz, None if there is no such file or array."""
     shape = shape_of(path, "images")
     return None if shape is None else shape[1:]
 
 
-def load_dataset(path: Path, shape: Shape, classes: int | None) -> Dataset:
+def load_dataset(
+    path: Path, shape: Shape, classes: int | None = None, integers: bool = False
+) -> Dataset:
     """Read the .npz; labels are below `classes` if that is known.
 
-    Raises DataError that lists every array that does not fit the network.
+    shape: of one image. integers: whether the model takes integers, such as uint8 pixels; integer
+    images then need no `scale`. Raises DataError that lists every array that does not fit the
+    network.
     """
     arrays = _read(path)
     missing = [key for key in ("images", "labels", "calibration_images") if key not in arrays]
@@ -73,7 +86,9 @@ def load_dataset(path: Path, shape: Shape, classes: int | None) -> Dataset:
     problems = [
         problem
         for name in ("images", "calibration_images")
-        for problem in _image_problems(f"{path}, {name}", arrays[name], shape, "scale" in arrays)
+        for problem in _image_problems(
+            f"{path}, {name}", arrays[name], shape, integers or "scale" in arrays
+        )
     ]
     problems += _label_problems(
         f"{path}, labels", arrays["labels"], arrays["images"].shape[:1], classes

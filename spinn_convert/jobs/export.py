@@ -1,182 +1,96 @@
-"""A converted network as a PyNN script and its data, which need no spinn_convert."""
+"""Write a converted network as a PyNN script that runs without spinn_convert."""
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from spinn_convert.backends.board.drive import Drive
-from spinn_convert.backends.board.plan import BoardPlan, BoardPopulation
-from spinn_convert.backends.spinnaker import fastlist
-from spinn_convert.backends.spinnaker.build import ticks, with_self_projections
-from spinn_convert.errors import ConversionError, Problem
+from spinn_convert.backends.board.backend import clamp_problems, default_plan
+from spinn_convert.backends.board.plan import BoardPlan
+from spinn_convert.conversion.steps import SIZING_IMAGES
+from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.files import output
-from spinn_convert.linear.blocks import blocks, entries
-from spinn_convert.linear.maps import on_grid
-from spinn_convert.linear.ops import Floats
-from spinn_convert.network import readout
-from spinn_convert.network.rate import input_currents
-from spinn_convert.network.records import Network, Population, Projection
+from spinn_convert.jobs.prepare import Prepared, Source, convert, prepare
+from spinn_convert.jobs.script import DATA, Shown, write_nest, write_spinnaker
+from spinn_convert.model import host
+from spinn_convert.network.recording import Settings, Stimulus, Watch, unwatched
+from spinn_convert.network.records import Network
+from spinn_convert.network.timing import ReadOut, default_read_out, default_steps
 
-SCRIPTS = Path(__file__).parent / "scripts"
-FASTLIST = Path(fastlist.__file__)
-MARK = "data.npz"
-Arrays = dict[str, NDArray[Any]]
+SIMULATORS = ("nest", "spinnaker")
+IMAGES = 25
 
 
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """What a script presents: the core's inputs (B, *input shape), and what to expect.
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to write for which simulator, and the folder: MODEL.script if none is given.
 
-    labels, ann: classes (B,), true and the ANN's. read_out: "all" or "late".
+    images: how many test images go with the script; 25, or all if there are fewer. steps: time
+    steps per image.
     """
 
-    values: Floats
-    labels: NDArray[np.int64]
-    ann: NDArray[np.int64]
-    steps: int
-    read_out: str
+    source: Source
+    simulator: str = "nest"
+    images: int | None = None
+    steps: int | None = None
+    read_out: ReadOut | None = None
+    out: Path | None = None
+    overwrite: bool = False
 
 
-def write_nest(network: Network, shown: Shown, target: Path, overwrite: bool) -> None:
-    """Write a folder with run.py, for NEST, and data.npz.
+def execute(options: ExportOptions, watch: Watch = unwatched) -> Path:
+    """Convert a model, and write run.py and its data to a new folder; nothing is simulated.
 
-    Raises ConversionError when the network has several outputs.
+    Raises the errors of every step; then nothing is left behind.
     """
-    arrays: Arrays = {}
-    header = _header(network, shown, shown.steps)
-    currents = input_currents(network, shown.values)
-    header["longest_delay"] = max((p.delay for p in network.synaptic()), default=1)
-    header["populations"] = [
-        _population(p, network.bits, currents.get(p.name), arrays)
-        for p in network.populations
-        if p.kind != "input"
-    ]
-    header["projections"] = [_projection(p, network.bits, arrays) for p in network.synaptic()]
-    _write(header, shown, arrays, {"run.py": SCRIPTS / "run_nest.py"}, target, overwrite)
+    source = options.source
+    target = options.out or Path(f"{source.stem}.script")
+    with output.new_folder(target, options.overwrite, DATA) as folder:
+        prepared = prepare(source)
+        _check(prepared, options)
+        network = convert(prepared, watch)
+        shown = _shown(prepared, network, options)
+        if options.simulator == "nest":
+            write_nest(network, shown, folder)
+        else:
+            write_spinnaker(_plan(prepared, network, shown.steps), shown, folder)
+    return target
 
 
-def write_spinnaker(plan: BoardPlan, shown: Shown, target: Path, overwrite: bool) -> None:
-    """Write a folder with run.py and fastlist.py, for sPyNNaker, and data.npz.
-
-    Raises ConversionError when the network has several outputs, BackendError when an input does
-    not fit the board's numbers.
-    """
-    arrays: Arrays = {}
-    header = _header(plan.network, shown, shown.steps)
-    header["ticks"] = ticks(shown.steps)
-    drives = plan.image_drives(input_currents(plan.network, shown.values))
-    header["populations"] = [
-        _board_population(p, drives.get(p.name), arrays) for p in plan.populations
-    ]
-    header["projections"] = [
-        _projection(p, 0, arrays) | {"lsb": plan.by_name[p.target].weight_lsb}
-        for p in with_self_projections(plan).synaptic()
-    ]
-    files = {"run.py": SCRIPTS / "run_spinnaker.py", "fastlist.py": FASTLIST}
-    _write(header, shown, arrays, files, target, overwrite)
+def _check(prepared: Prepared, options: ExportOptions) -> None:
+    problems, count = [], len(prepared.dataset.images)
+    if options.images is not None and options.images > count:
+        what = f"there are {count} test images"
+        raise DataError([Problem(f"--images {options.images}", what, f"use {count} at most")])
+    if options.simulator == "spinnaker":
+        problems += clamp_problems(prepared.network)
+        if prepared.network.reset == "constant":
+            what = "no script resets to a constant on a board"
+            fix = "leave reset=constant out, or write the script for NEST"
+            problems.append(Problem("reset", what, fix))
+    if problems:
+        raise BackendError(problems)
 
 
-def _header(network: Network, shown: Shown, steps: int) -> dict[str, Any]:
-    if len(network.readouts) != 1:
-        what = f"has {len(network.readouts)} outputs"
-        fix = "scripts are written for classifiers with one vector of logits"
-        raise ConversionError([Problem("--script", what, fix)])
-    since = int(readout.starts(shown.read_out, network.readouts[0].release, steps)[-1])
-    return {"made_from": dict(network.made_from), "steps": steps, "since": since}
-
-
-def _write(
-    header: dict[str, Any],
-    shown: Shown,
-    arrays: Arrays,
-    files: Mapping[str, Path],
-    target: Path,
-    overwrite: bool,
-) -> None:
-    known: Arrays = {"labels": shown.labels, "ann": shown.ann}
-    text = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    with output.new_folder(target, overwrite, MARK) as folder:
-        for name, source in files.items():
-            shutil.copyfile(source, folder / name)
-        np.savez_compressed(folder / MARK, allow_pickle=False, header=text, **known, **arrays)
-
-
-def _board_population(
-    population: BoardPopulation, drive: Drive | None, arrays: Arrays
-) -> dict[str, Any]:
-    """Return the entry of the header; `drive` of all images, or None if it is always the same."""
-    found = drive or population.drive
-    size = prod(population.shape)
-    values = () if found is None else (found.i_offset_na, found.isyn_exc_na)
-    leading = () if drive is None else (len(drive.i_offset),)
-    i_offset, isyn_exc = (
-        _store(arrays, np.broadcast_to(v, (*leading, *population.shape)).reshape(*leading, size))
-        for v in values
+def _shown(prepared: Prepared, network: Network, options: ExportOptions) -> Shown:
+    """Return what the script presents, and what the ANN says to it."""
+    dataset, model, threads = prepared.dataset, prepared.model, options.source.threads
+    count = options.images or min(IMAGES, len(dataset.images))
+    images = dataset.images[:count]
+    return Shown(
+        host.core_input(model, images, threads),
+        dataset.labels[:count],
+        host.logits(model, images, threads).argmax(1),
+        options.steps or default_steps(network, options.simulator == "spinnaker"),
+        options.read_out or default_read_out(network),
     )
-    return {
-        "name": population.name,
-        "kind": population.kind,
-        "size": size,
-        "release": population.refract_timer,
-        "v_thresh": population.v_thresh,
-        "max_expected_summed_weight": population.max_expected_summed_weight,
-        "per_image": drive is not None,
-        "i_offset": i_offset,
-        "isyn_exc": isyn_exc,
-    }
 
 
-def _store(arrays: Arrays, values: NDArray[Any]) -> str:
-    name = f"array_{len(arrays)}"
-    arrays[name] = values
-    return name
-
-
-def _population(
-    population: Population, bits: int, currents: Floats | None, arrays: Arrays
-) -> dict[str, Any]:
-    """Return the entry of the header; values per neuron go into `arrays`."""
-
-    def per_neuron(values: Floats) -> str:
-        return _store(arrays, np.broadcast_to(values, population.shape).astype(float).ravel())
-
-    return {
-        "name": population.name,
-        "kind": population.kind,
-        "size": population.size,
-        "release": population.release,
-        "bias": per_neuron(on_grid(population.bias, bits)),
-        "v_init": per_neuron(population.v_init),
-        "v_reset": None if population.v_reset is None else per_neuron(population.v_reset),
-        "currents": None
-        if currents is None
-        else _store(arrays, currents.reshape(len(currents), -1).astype(float)),
-    }
-
-
-def _projection(projection: Projection, bits: int, arrays: Arrays) -> dict[str, Any]:
-    listed = []
-    total = blocks(projection.map.ops, projection.map.in_shape)
-    for channels, places in zip(total.channels, total.places):
-        (target, source, weight), seen = entries(channels), places.tocoo()
-        weight = on_grid(weight, bits)
-        kept = np.flatnonzero(weight)
-        parts = target[kept].astype(np.int32), source[kept].astype(np.int32), weight[kept]
-        pairs = seen.row.astype(np.int32), seen.col.astype(np.int32), np.array(places.shape)
-        if len(kept) and seen.nnz:
-            listed.append([_store(arrays, values) for values in (*parts, *pairs)])
-    return {
-        "source": projection.source,
-        "target": projection.target,
-        "delay": float(projection.delay),
-        "blocks": listed,
-    }
+def _plan(prepared: Prepared, network: Network, steps: int) -> BoardPlan:
+    threads = prepared.source.threads
+    some = prepared.dataset.calibration[:SIZING_IMAGES]
+    values = host.core_input(prepared.model, some, threads)
+    plan = default_plan(network, Stimulus(values), Settings(steps, threads))
+    if not isinstance(plan, BoardPlan):
+        raise TypeError("a script needs reset by subtraction")
+    return plan

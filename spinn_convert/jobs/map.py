@@ -1,73 +1,69 @@
-"""What a model would take on SpiNNaker boards: converted and mapped, but not run."""
+"""What a model takes on SpiNNaker boards: converted and mapped, but not run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from spinn_convert.backends.board.arithmetic import measure_peaks
-from spinn_convert.backends.board.cells import AnyPlan
-from spinn_convert.backends.board.delta_arithmetic import measure_overshoot
-from spinn_convert.backends.board.delta_plan import make_delta_plan
-from spinn_convert.backends.board.plan import Peak, make_plan
+from spinn_convert.backends.board.backend import clamp_problems, default_plan
 from spinn_convert.backends.spinnaker.check import missing_software
 from spinn_convert.backends.spinnaker.dry_run.costs import DryRun, table
 from spinn_convert.backends.spinnaker.dry_run.drawing import draw_placement
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
 from spinn_convert.backends.spinnaker.machine import read_machine
-from spinn_convert.conversion import steps as conversion
+from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import BackendError
 from spinn_convert.files import output
-from spinn_convert.files.data import load_dataset, normalised
-from spinn_convert.jobs import run as pipeline
-from spinn_convert.linear.ops import Floats
+from spinn_convert.jobs.convert import save
+from spinn_convert.jobs.prepare import Source, convert, prepare
 from spinn_convert.model import host
-from spinn_convert.network import store
-from spinn_convert.network.recording import Settings, silent
-from spinn_convert.network.records import Network
+from spinn_convert.network.recording import Settings, Stimulus, Watch, unwatched
+from spinn_convert.network.timing import default_steps
 
-MARK = "dry_run.txt"
+MARK = "map.txt"
 
 
-def execute(job: pipeline.Job, watch: pipeline.Watch) -> tuple[DryRun, Path]:
-    """Convert and map a model; write network.npz, dry_run.txt and a picture to a new folder.
+@dataclass(frozen=True)
+class MapOptions:
+    """What to map, and the folder to write: MODEL.map if none is given.
+
+    board: sPyNNaker's configuration file; None for ~/.spynnaker.cfg. steps: time steps per image,
+    which recordings take room for.
+    """
+
+    source: Source
+    board: Path | None = None
+    connectors: Literal["lists", "convolutions", "auto"] | None = None
+    steps: int | None = None
+    out: Path | None = None
+    overwrite: bool = False
+
+
+def execute(options: MapOptions, watch: Watch = unwatched) -> tuple[DryRun, Path]:
+    """Convert and map a model; write network.npz, map.txt and a picture to a new folder.
 
     Raises the errors of every step; then nothing is left behind.
     """
-    problems = missing_software(read_machine(job.board))
+    source = options.source
+    problems = missing_software(read_machine(options.board))
     if problems:
         raise BackendError(problems)
-    target = job.out or Path(f"{job.model.stem}.dry_run")
-    with output.new_folder(target, job.overwrite, MARK) as folder:
-        model, layers = conversion.read(job.model, job.data, job.max_pool)
-        found = conversion.data_path(job.model, job.data)
-        dataset = load_dataset(found, model.image_shape, None)
-        images = normalised(dataset.calibration)
-        correcting = watch("potentials") if job.method.corrects else silent
-        network = conversion.calibrated(
-            model, layers, images, job.method, job.threads, watch("calibrate"), correcting
-        )
-        store.save(network, folder / "network.npz")
-        some = host.core_input(model, images[: pipeline.SIZING_IMAGES], job.threads)
-        steps = pipeline.settings_of(network, job).steps
-        settings = Settings(steps, job.threads)
-        peaks = measure_peaks(network, some, settings, watch("largest inputs"))
+    target = options.out or Path(f"{source.stem}.map")
+    with output.new_folder(target, options.overwrite, MARK) as folder:
+        prepared = prepare(source)
+        problems = clamp_problems(prepared.network)
+        if problems:
+            raise BackendError(problems)
+        network = convert(prepared, watch)
+        save(prepared.model, network, folder)
+        some = prepared.dataset.calibration[:SIZING_IMAGES]
+        values = host.core_input(prepared.model, some, source.threads)
+        steps = options.steps or default_steps(network, on_board=True)
+        settings, progress = Settings(steps, source.threads), watch("largest inputs")
+        plan = default_plan(network, Stimulus(values), settings, progress)
         watch("map")
-        plan = _plan(network, some, settings, peaks, job)
-        dry = dry_run(network, plan, job.board, steps, job.connectors)
-        (folder / MARK).write_text(table(dry) + "\n")
-        draw_placement(dry, folder / "placement.png")
-    return dry, target
-
-
-def _plan(
-    network: Network,
-    values: Floats,
-    settings: Settings,
-    peaks: Mapping[str, Peak],
-    job: pipeline.Job,
-) -> AnyPlan:
-    """Return the plan that the job would run; `values` are the core's calibration inputs."""
-    if job.reset == "subtract":
-        return make_plan(network, peaks)
-    return make_delta_plan(network, peaks, measure_overshoot(network, values, settings, peaks))
+        found = dry_run(network, plan, options.board, steps, options.connectors or "lists")
+        (folder / MARK).write_text(table(found) + "\n")
+        draw_placement(found, folder / "placement.png")
+    return found, target

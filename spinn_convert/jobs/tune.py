@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +17,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.backends.reference import backend as reference
-from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.calibrate import calibrate_all
-from spinn_convert.conversion.convert import Method
 from spinn_convert.conversion.fold import Layer
+from spinn_convert.conversion.method import Method
+from spinn_convert.conversion.steps import folded, scaled
+from spinn_convert.errors import DataError, Problem
 from spinn_convert.files import output
-from spinn_convert.files.data import load_dataset, normalised
-from spinn_convert.jobs import run as pipeline
+from spinn_convert.jobs.prepare import Source, prepare
+from spinn_convert.jobs.recipe import Recipe, as_json
+from spinn_convert.jobs.tune_picture import draw
+from spinn_convert.jobs.tune_records import Scaling, Tuned, Way
 from spinn_convert.linear.ops import Floats
 from spinn_convert.model import host
 from spinn_convert.model.load import Model
 from spinn_convert.network.copies import groups
-from spinn_convert.network.recording import Settings, Stimulus
+from spinn_convert.network.recording import Settings, Stimulus, Watch, silent, unwatched
 from spinn_convert.network.records import Network, neurons
+from spinn_convert.network.timing import ReadOut
 from spinn_convert.results import decode, report
 
 SCALINGS: tuple[dict[str, Any], ...] = (
     *({"percentile": percentile} for percentile in (99.0, 99.9, 99.95, 99.99, 99.999, 100.0)),
-    {"percentile": 100.0, "thresholds": "mmse"},
+    {"thresholds": "mmse"},
     *({"percentile": p, "normalisation": "layer"} for p in (99.9, 99.99, 100.0)),
 )
-WAYS: tuple[tuple[dict[str, Any], str], ...] = (
+WAYS: tuple[tuple[dict[str, Any], ReadOut], ...] = (
     ({"clamp_delay": 1, "copies": 1, "potentials": "fixed"}, "all"),
     ({"clamp_delay": 2, "copies": 1, "potentials": "fixed"}, "all"),
     ({"clamp_delay": 1, "copies": 1, "potentials": "channel"}, "all"),
@@ -53,72 +57,7 @@ MOST_IMAGES, IMAGES = 1000, 400
 TOLERANCE = 0.001
 """Of the agreement: a lower percentile makes faster spikes, and is worth that much."""
 WANTED_AGREEMENT = (0.99, 0.98)
-SMOOTHED = 8
 MARK = "settings.json"
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """One way to scale, with ReLU1's accuracy and its agreement with the ANN, as fractions."""
-
-    method: Method
-    relu1: float
-    agreement: float
-
-    @property
-    def name(self) -> str:
-        """What the way is called in tables and pictures."""
-        method = self.method
-        return "MMSE" if method.thresholds == "mmse" else f"{method.percentile:g}"
-
-
-@dataclass(frozen=True, eq=False)
-class Way:
-    """One way to simulate; scores after every step, and synaptic events per image and step.
-
-    copied: how many layers have copies.
-    """
-
-    method: Method
-    read_out: str
-    depth: int
-    copied: int
-    neurons: int
-    scores: report.Scores
-    events_per_step: float
-
-    def steps(self, agreement: float) -> int | None:
-        """Return after how many steps the SNN has agreed so often with the ANN for SMOOTHED steps.
-
-        On their mean: of a few hundred images, one whose two best logits are alike flickers for
-        long, and a step at which agreement stays above a limit would say more about that image.
-        """
-        mean = np.ones(SMOOTHED) / SMOOTHED
-        recent = np.convolve(self.scores.agreement_by_step, mean, "valid")
-        enough = np.flatnonzero(recent >= agreement)
-        return int(enough[0]) + SMOOTHED if len(enough) else None
-
-    @property
-    def name(self) -> str:
-        """What the way is called in pictures."""
-        method = self.method
-        copies = f", {self.copied} layers copied" if self.copied else ""
-        return f"d = {method.clamp_delay}, V {method.potentials}{copies}, read {self.read_out}"
-
-
-@dataclass(frozen=True, eq=False)
-class Tuned:
-    """All that was tried, and the settings to take; ann: accuracy on the same images.
-
-    images: how many ReLU1 was judged on; simulated: how many the ways were.
-    """
-
-    ann: float
-    images: int
-    simulated: int
-    scalings: tuple[Scaling, ...]
-    ways: tuple[Way, ...]
-    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,53 +75,81 @@ class _Known:
         return _Known(self.images[some], self.values[some], self.ann[some], self.labels[some])
 
 
-def execute(job: pipeline.Job, watch: pipeline.Watch) -> tuple[Tuned, Path]:
+@dataclass(frozen=True)
+class TuneOptions:
+    """What to tune, and the folder to write: MODEL.tuned if none is given.
+
+    images: how many calibration images to simulate; 400 if there are enough.
+    """
+
+    source: Source
+    images: int | None = None
+    out: Path | None = None
+    overwrite: bool = False
+
+
+def execute(options: TuneOptions, watch: Watch = unwatched) -> tuple[Tuned, Path]:
     """Tune on the calibration images; write settings.json and a picture to a new folder.
 
-    job.images: how many of them to simulate. Raises the errors of every step.
+    Raises the errors of every step; then nothing is left behind.
     """
-    target = job.out or Path(f"{job.model.stem}.tuned")
-    with output.new_folder(target, job.overwrite, MARK) as folder:
-        model, layers = conversion.read(job.model, job.data, job.max_pool)
-        found = conversion.data_path(job.model, job.data)
-        dataset = load_dataset(found, model.image_shape, conversion.classes(model))
-        images = normalised(dataset.calibration)
-        ann = decode.ann_logits(model, images, job.threads, watch("ANN"))
+    source = options.source
+    _check(source)
+    target = options.out or Path(f"{source.stem}.tuned")
+    with output.new_folder(target, options.overwrite, MARK) as folder:
+        prepared = prepare(source)
+        model, dataset = prepared.model, prepared.dataset
+        images = dataset.calibration[:]
+        ann = host.logits(model, images, source.threads, watch("ANN"))
         known = dataset.calibration_labels
         labels = ann.argmax(1) if known is None else known
-        values = host.core_input(model, images, job.threads)
-        tuned = tune(model, layers, _Known(images, values, ann, labels), job, watch)
-        (folder / MARK).write_text(json.dumps(tuned.settings, indent=2) + "\n")
-        draw(tuned, job.model.name, folder / "tuned.png")
+        values = host.core_input(model, images, source.threads)
+        tuned = tune(model, _Known(images, values, ann, labels), options, watch)
+        (folder / MARK).write_text(json.dumps(as_json(tuned.recipe), indent=2) + "\n")
+        draw(tuned, source.path.name, folder / "tuned.png")
     return tuned, target
 
 
-def tune(
-    model: Model, layers: tuple[Layer, ...], known: _Known, job: pipeline.Job, watch: pipeline.Watch
-) -> Tuned:
+def _check(source: Source) -> None:
+    """Raise DataError for a network, and for settings that tuning chooses itself."""
+    if source.is_network:
+        what, fix = "is converted already", "give the ONNX file"
+        raise DataError([Problem(str(source.path), what, fix)])
+    method, plain = (source.recipe or Recipe()).method, Method()
+    tried = {name for changes in (*SCALINGS, *(way for way, _ in WAYS)) for name in changes}
+    problems = [
+        Problem(f"--set {f.name}", "has no effect: tune chooses it", "leave it out")
+        for f in fields(Method)
+        if f.name in tried and getattr(method, f.name) != getattr(plain, f.name)
+    ]
+    if problems:
+        raise DataError(problems)
+
+
+def tune(given: Model, known: _Known, options: TuneOptions, watch: Watch) -> Tuned:
     """Try all scalings by ReLU1, then all ways to simulate with the best one."""
-    methods = [replace(job.method, **scaling) for scaling in SCALINGS]
-    scales = calibrate_all(model, layers, known.images, methods, job.threads, watch("calibrate"))
+    method, threads = (options.source.recipe or Recipe()).method, options.source.threads
+    model, layers = folded(given, method)
+    methods = [replace(method, **scaling) for scaling in SCALINGS]
+    scales = calibrate_all(model, layers, known.images, methods, threads, watch("calibrate"))
     judged, progress = known.part(0, MOST_IMAGES), watch("ReLU1")
     scalings = []
-    for method, found in zip(methods, scales):
-        scalings.append(_judged(model, layers, judged, method, found, job.threads))
+    for scaling, found in zip(methods, scales):
+        scalings.append(_judged(model, layers, judged, scaling, found, threads))
         progress(len(scalings), len(methods))
     best = _best(scalings)
-    lambdas = scales[best]
-    count = min(job.images or IMAGES, len(known.images) // 2)
+    count = min(options.images or IMAGES, len(known.images) // 2)
     some = known.part(len(known.images) - count, len(known.images))
     rest = known.images[: len(known.images) - count]
     ways = []
     for changes, read_out in WAYS:
-        method = replace(methods[best], **changes)
-        network = conversion.scaled(model, layers, rest, lambdas, method, job.threads)
-        ways.append(_simulated(model, network, method, read_out, some, job, watch))
+        changed = replace(methods[best], **changes)
+        network = scaled(model, layers, rest, scales[best], changed, threads)
+        ways.append(_simulated(model, network, changed, read_out, some, threads, watch))
     chosen, steps = _fewest(ways)
-    settings = {**asdict(chosen.method), "read_out": chosen.read_out, "steps": steps}
-    settings = {name: value for name, value in settings.items() if value is not None}
     accuracy = float((judged.ann.argmax(1) == judged.labels).mean())
-    return Tuned(accuracy, len(judged.ann), count, tuple(scalings), tuple(ways), settings)
+    recipe = Recipe(chosen.method, steps, chosen.read_out)
+    return Tuned(accuracy, len(judged.ann), count, tuple(scalings), tuple(ways), recipe)
 
 
 def _judged(
@@ -194,10 +161,9 @@ def _judged(
     threads: int,
 ) -> Scaling:
     """Return the accuracy of ReLU1 with these scales."""
-    still = replace(method, copies=1, potentials="fixed", correct_bias=False)
-    network = conversion.scaled(model, layers, judged.images, scales, still, threads)
+    still = replace(method, copies=1, potentials="fixed", correct_bias=False, horizon=None)
+    network = scaled(model, layers, judged.images, scales, still, threads)
     logits = decode.decoder(model, network, threads)
-    silent = pipeline.unwatched("")
     relu1 = decode.relu1_logits(network, judged.values, judged.images, logits, threads, silent)
     found = relu1.argmax(1)
     right, same = (found == judged.labels).mean(), (found == judged.ann.argmax(1)).mean()
@@ -220,18 +186,17 @@ def _simulated(
     model: Model,
     network: Network,
     method: Method,
-    read_out: str,
+    read_out: ReadOut,
     some: _Known,
-    job: pipeline.Job,
-    watch: pipeline.Watch,
+    threads: int,
+    watch: Watch,
 ) -> Way:
     """Simulate some images on the reference."""
     steps = max(p.release for p in network.readouts) + STEPS_BEHIND_RELEASE
-    settings = Settings(job.steps or steps, job.threads, job.seed)
+    settings = Settings(steps, threads)
     phase = watch(f"d = {method.clamp_delay}, V {method.potentials}")
     recording = reference.run(network, Stimulus(some.values), settings, phase)
-    logits = decode.decoder(model, network, job.threads)
-    silent = pipeline.unwatched("")
+    logits = decode.decoder(model, network, threads)
     snn = decode.snn_logits(network, recording, some.images, logits, read_out, silent)
     scores = report.score(snn, some.ann, some.ann, some.labels)
     events = float(recording.synaptic_events.mean()) / settings.steps
@@ -249,28 +214,3 @@ def _fewest(ways: Sequence[Way]) -> tuple[Way, int]:
             return chosen, steps
     chosen = max(ways, key=lambda way: way.scores.agreement_by_step[-1])
     return chosen, len(chosen.scores.agreement_by_step)
-
-
-def draw(tuned: Tuned, name: str, path: Path) -> None:
-    """Draw ReLU1 over the percentiles, and agreement over time steps, into a PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), dpi=130, layout="constrained")
-    for normalisation in ("channel", "layer"):
-        rows = [s for s in tuned.scalings if s.method.normalisation == normalisation]
-        relu1 = [100 * s.relu1 for s in rows]
-        left.plot([s.name for s in rows], relu1, marker="o", label=f"per {normalisation}")
-    left.axhline(100 * tuned.ann, color="black", linewidth=1, label=f"ANN {tuned.ann:.1%}")
-    left.set(xlabel="percentile", ylabel="ReLU1 accuracy, %", title=name)
-    left.legend()
-    for way in tuned.ways:
-        steps = np.arange(1, len(way.scores.agreement_by_step) + 1)
-        right.plot(steps, 100 * way.scores.agreement_by_step, label=way.name)
-    right.axvline(tuned.settings["steps"], color="grey", linewidth=1, linestyle=":")
-    right.set(xlabel="time step", ylabel="agrees with the ANN on, %", ylim=(50, 101))
-    right.legend(loc="lower right", fontsize="small")
-    figure.savefig(path)
-    pyplot.close(figure)

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
+from spinn_convert.errors import DataError, Problem
 from spinn_convert.linear.ops import Floats
 from spinn_convert.model.file import PROVIDERS, by_onnxruntime, described, part
 from spinn_convert.model.load import Model, simplified
 from spinn_convert.network.recording import Progress, silent
 
 BATCH = 50
+
+
+class ImageSequence(Protocol):
+    """Images as an array (B, *image shape), or anything that makes them when they are needed."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    def __getitem__(self, some: slice, /) -> Floats:
+        """Return some of them, float32 (B, *image shape)."""
+
+
 Decoder = Callable[[Mapping[str, Floats], Floats], list[NDArray[Any]]]
 """Called with the core's outputs (B, *shape) and the images; returns the file's outputs."""
 
 
 def tensors(
-    model: Model, images: Floats, names: Sequence[str], threads: int, progress: Progress = silent
+    model: Model,
+    images: ImageSequence,
+    names: Sequence[str],
+    threads: int,
+    progress: Progress = silent,
 ) -> Iterator[list[Any]]:
     """Yield the tensors `names` of the ONNX file, for images (B, *image shape), batch by batch."""
     proto = simplified(model, model.batch or min(BATCH, len(images)))
@@ -31,7 +48,7 @@ def tensors(
 def run(
     model: Model,
     proto: onnx.ModelProto,
-    images: Floats,
+    images: ImageSequence,
     threads: int,
     progress: Progress = silent,
 ) -> Iterator[list[Any]]:
@@ -43,12 +60,23 @@ def run(
         progress(min(start + batch, len(images)), len(images))
 
 
-def core_input(model: Model, images: Floats, threads: int, progress: Progress = silent) -> Floats:
+def core_input(
+    model: Model, images: ImageSequence, threads: int, progress: Progress = silent
+) -> Floats:
     """Return what the core gets, (B, *input shape), for images (B, *image shape)."""
     if model.entry == model.source.input:
-        return images
+        return images[:]
     found = tensors(model, images, [model.entry], threads, progress)
     return np.ascontiguousarray(np.concatenate([values for (values,) in found]), np.float32)
+
+
+def logits(
+    model: Model, images: ImageSequence, threads: int, progress: Progress = silent
+) -> Floats:
+    """Return the file's output (B, classes) for images (B, *image shape)."""
+    names = [name for name, _ in model.outputs]
+    found = [batch[0] for batch in tensors(model, images, names, threads, progress)]
+    return np.concatenate(found).reshape(len(images), -1)
 
 
 def decoder(model: Model, threads: int) -> Decoder:
@@ -112,10 +140,21 @@ def _in_batch(
             rows = np.concatenate([rows, np.repeat(rows[-1:], batch - count, 0)])
         if value.name == model.source.input and not model.batched:
             rows = rows[0]
-        fed[value.name] = np.ascontiguousarray(rows, DTYPES.get(value.type, np.float32))
+        fed[value.name] = _as_input(model, value.name, rows, DTYPES.get(value.type, np.float32))
     with by_onnxruntime(model.path, "compute this model on the images"):
         outputs = session.run(None, fed)
     return [_floats(out[:count] if count < batch else out) for out in outputs]
+
+
+def _as_input(model: Model, name: str, rows: Floats, dtype: type[Any]) -> NDArray[Any]:
+    """Return rows of the type that an input has; raises DataError where that changes them."""
+    fed = np.ascontiguousarray(rows, dtype)
+    if np.issubdtype(dtype, np.integer) and not np.array_equal(fed, rows):
+        low, high = float(np.min(rows)), float(np.max(rows))
+        what = f"takes {np.dtype(dtype)}, but is given numbers from {low:g} to {high:g}"
+        fix = "give whole numbers as they are, without scale, mean and std: the model scales them"
+        raise DataError([Problem(f"{model.path}, input {name}", what, fix)])
+    return fed
 
 
 DTYPES = {

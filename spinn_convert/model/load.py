@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 
 from spinn_convert.errors import ModelError, Problem
-from spinn_convert.linear.ops import Affine, Gather, Input, MaxPool, Shape
+from spinn_convert.linear.ops import Affine, Floats, Gather, Input, MaxPool, Shape
+from spinn_convert.linear.threads import available_cores
 from spinn_convert.model.cut import Cut, cut
 from spinn_convert.model.file import (
     Source,
@@ -37,6 +39,9 @@ from spinn_convert.model.nodes import (
 )
 from spinn_convert.model.operators import Tensor, Unsupported
 
+if TYPE_CHECKING:
+    from spinn_convert.model.host import ImageSequence
+
 MOST_ELEMENTS = 2**25
 """Of a tensor in the core: 64 channels of 512 x 1024 neurons."""
 
@@ -45,8 +50,7 @@ MOST_ELEMENTS = 2**25
 class Model:
     """An ONNX file: the spiking core as we read it, and the file itself for onnxruntime.
 
-    source: the file that is converted, `original` the one that the user gave; they differ if max
-    pooling was replaced. graph: of the core; its input is the tensor that the host hands over,
+    source: the file. graph: of the core; its input is the tensor that the host hands over,
     its outputs are those that the host goes on with. image_shape: of the file's input, without
     batch. batch: None if dynamic; 1 with `batched` False if the file takes one image without a
     batch axis. outputs: name and shape, without batch, of the file's outputs (None where it
@@ -55,7 +59,6 @@ class Model:
     """
 
     source: Source
-    original: Source
     graph: Graph
     image_shape: Shape
     batch: int | None
@@ -63,6 +66,33 @@ class Model:
     outputs: tuple[tuple[str, Shape | None], ...]
     before: tuple[str, ...]
     after: tuple[str, ...]
+
+    def core_input(self, images: ImageSequence, threads: int | None = None) -> Floats:
+        """Return what the spiking core gets, float32 (B, *input shape).
+
+        images: the file's input, (B, *image shape), as the network was trained on. What the file
+        computes before its first layer with weights is computed here, by onnxruntime. threads: None
+        for all cores. Raises DataError where the model cannot take the images.
+        """
+        from spinn_convert.model import host
+
+        return host.core_input(self, images, threads or available_cores())
+
+    def logits(self, images: ImageSequence, threads: int | None = None) -> Floats:
+        """Return the file's own output, float32 (B, classes), computed by onnxruntime.
+
+        images, threads: as for `core_input`.
+        """
+        from spinn_convert.model import host
+
+        return host.logits(self, images, threads or available_cores())
+
+    @property
+    def takes_integers(self) -> bool:
+        """Whether the file's input is of an integer type, such as uint8 pixels."""
+        (kind,) = (v for v in self.source.proto.graph.input if v.name == self.source.input)
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.type.tensor_type.elem_type)
+        return dtype.kind in "ui"
 
     @property
     def path(self) -> Path:
@@ -75,22 +105,30 @@ class Model:
         return self.graph.nodes[0].name
 
 
-def load(path: Path, image_shape: Shape | None = None, max_pool: str = "spiking") -> Model:
-    """Read an ONNX file; `image_shape` fixes the sizes that it leaves open.
+def load(path: Path | str, image_shape: Shape | None = None) -> Model:
+    """Read an ONNX file.
 
-    max_pool: "spiking", or "average" to replace every max pooling in the core by the mean. Raises
-    ModelError that lists every node, attribute and weight that cannot be read.
+    image_shape: of one image, such as (3, 224, 224); fixes the sizes that the file leaves open.
+    Raises ModelError that lists every node, attribute and weight that cannot be read.
     """
-    original = parse(path)
-    sizes = _sizes(original, image_shape)
-    model = _load(original, original, sizes)
+    source = parse(Path(path))
+    return _load(source, _sizes(source, image_shape))
+
+
+def with_mean_pooling(model: Model) -> Model:
+    """Return the model with every max pooling of its core replaced by the mean of the window.
+
+    Raises ModelError where there is none.
+    """
     pooled = {node.name for node in model.graph.nodes if isinstance(node.op, MaxPool)}
-    if max_pool == "average" and pooled:
-        return _load(original, averaged(original, pooled), sizes)
-    return model
+    if not pooled:
+        what, fix = "there is no max pooling to replace by the mean", "leave max_pool=average out"
+        raise ModelError([Problem(str(model.path), what, fix)])
+    sizes = (model.batch or 1, *model.image_shape) if model.batched else model.image_shape
+    return _load(averaged(model.source, pooled), sizes)
 
 
-def _load(original: Source, source: Source, sizes: tuple[int, ...]) -> Model:
+def _load(source: Source, sizes: tuple[int, ...]) -> Model:
     path = source.path
     simple = simplify(source, sizes)
     halves = cut(simple.graph, source.input)
@@ -112,7 +150,6 @@ def _load(original: Source, source: Source, sizes: tuple[int, ...]) -> Model:
     after = ancestors(simple.graph.node, outputs, graph.outputs)
     return Model(
         source,
-        original,
         graph,
         tuple(sizes[1:] if batched else sizes),
         source.sizes[0] if batched else 1,

@@ -20,6 +20,15 @@ def silent(done: int, total: int) -> None:
     """Report no progress."""
 
 
+Watch = Callable[[str], Progress]
+"""Called with the name of a phase that begins; returns where to report its progress."""
+
+
+def unwatched(phase: str) -> Progress:
+    """Watch nothing."""
+    return silent
+
+
 @dataclass(frozen=True, eq=False)
 class Stimulus:
     """What the core gets, (B, *input shape), each presented as a constant current.
@@ -35,16 +44,16 @@ class Stimulus:
 class Settings:
     """How to simulate: time steps per image, CPU threads, populations whose spikes to keep.
 
-    board: sPyNNaker's configuration file of the machine, for the backend that needs one;
-    connectors: "lists" of synapses there, or "convolutions", or "auto" for what takes less.
+    board: sPyNNaker's configuration file of the machine, for the backend that needs one, None for
+    ~/.spynnaker.cfg. connectors: "lists" of synapses there (None says the same), or "convolutions",
+    or "auto" for what takes less.
     """
 
     steps: int
     threads: int = 1
-    seed: int = 1
     record: tuple[str, ...] = ()
     board: Path | None = None
-    connectors: Literal["lists", "convolutions", "auto"] = "lists"
+    connectors: Literal["lists", "convolutions", "auto"] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,12 +14,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf, prod
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.linear.maps import LinearMap, fan_out
 from spinn_convert.linear.ops import Floats, Shape
+
+if TYPE_CHECKING:
+    from spinn_convert.backends.in_pynn import PyNNNetwork
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +71,10 @@ class Network:
     """Populations in topological order and their projections.
 
     A simulator rounds weights, biases and input currents to multiples of 2^-bits, so that sums are
-    exact in any order and every simulator computes the same spikes. made_from: model, settings.
+    exact in any order and every simulator computes the same spikes. clamp_delay: d in N(l) = d * l.
+    made_from: the model's path and SHA-256, and the method, as text. steps, read_out: time steps
+    per image, and from when the output is read ("all" or "late"), if the network was tuned for
+    them; None for what `network.timing` says.
     """
 
     populations: tuple[Population, ...]
@@ -73,6 +82,19 @@ class Network:
     clamp_delay: int
     bits: int
     made_from: Mapping[str, str] = field(default_factory=dict)
+    steps: int | None = None
+    read_out: Literal["all", "late"] | None = None
+
+    @property
+    def reset(self) -> Literal["subtract", "constant"]:
+        """What a spike does: subtract the threshold, or set V to the channel's constant."""
+        constant = any(p.v_reset is not None for p in self.populations)
+        return "constant" if constant else "subtract"
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the scales come from images; in a draft all are 1, and weights mean nothing."""
+        return not all(bool((p.scale == 1).all()) for p in self.populations)
 
     @property
     def input(self) -> Population:
@@ -93,6 +115,39 @@ class Network:
     def depth(self) -> int:
         """Depth of the deepest population: steps from the first layer to the output."""
         return max(p.depth for p in self.populations)
+
+    def save(self, path: Path | str) -> None:
+        """Write the network as an .npz file that `load` reads; replaces the file."""
+        from spinn_convert.network import store
+
+        store.save(self, Path(path))
+
+    @staticmethod
+    def load(path: Path | str) -> Network:
+        """Read a network that `save` wrote; raises DataError if the file holds something else."""
+        from spinn_convert.network import store
+
+        return store.load(Path(path))
+
+    def summary(self) -> str:
+        """Return a table as text: shape, neurons, synapses and scales of every population."""
+        from spinn_convert.network import summary
+
+        return summary.text(self)
+
+    def to_pynn(self, sim: ModuleType, calibration: Floats | None = None) -> PyNNNetwork:
+        """Return the network as PyNN populations and projections in the caller's own simulation.
+
+        sim: pyNN.nest or pyNN.spiNNaker, set up by the caller with timestep=1.0 (ms), and on NEST
+        with min_delay=1.0, spike_precision="on_grid" and a max_delay of the longest shortcut.
+        calibration: core inputs (B, *input shape) that a board's numbers are sized with; NEST needs
+        none. The result has `populations` and `projections` by name, to be recorded, inspected,
+        perturbed and connected, and `present(image, steps)`, which runs the simulation for one
+        image, a row of `Model.core_input`. Raises BackendError if the simulation is unfit.
+        """
+        from spinn_convert.backends.in_pynn import to_pynn
+
+        return to_pynn(self, sim, calibration)
 
     def incoming(self, population: Population) -> tuple[Projection, ...]:
         """Projections onto a population."""

@@ -1,23 +1,33 @@
-"""Network <-> network.npz: a JSON header and the arrays that it names, no pickle."""
+"""Network <-> network.npz: a JSON header and the arrays that it names, no pickle.
+
+In the header a record is {"record": its class, "fields": ...}, an array {"array": its name}, a
+mapping of text {"mapping": ...}; tuples are lists.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import cattrs
 import numpy as np
+from cattrs.gen import make_dict_structure_fn
 from numpy.typing import NDArray
 
 from spinn_convert.errors import DataError, Problem
-from spinn_convert.files.archive import read_arrays
+from spinn_convert.files.archive import Arrays, read_arrays
+from spinn_convert.files.typed import originating_in, reasons, strict_converter
 from spinn_convert.linear.maps import LinearMap
-from spinn_convert.linear.ops import Conv, Dense, Gather, Scale
+from spinn_convert.linear.ops import Conv, Dense, Gather, LinearOp, Scale
 from spinn_convert.network.records import Network, Population, Projection
-from spinn_convert.network.store_check import check_network, check_record
+from spinn_convert.network.store_check import check_network
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, 2)
+"""Format 1 has no `steps` and `read_out`."""
 REMEDY = "convert the model again"
 RECORDS = {
     record.__name__: record
@@ -30,7 +40,8 @@ def save(network: Network, path: Path) -> None:
     arrays: dict[str, NDArray[np.generic]] = {}
     header = {"format": FORMAT, "network": _encode(network, arrays)}
     text = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    np.savez(path, allow_pickle=False, header=text, **arrays)
+    with path.open("wb") as file:  # numpy would add .npz to the name
+        np.savez(file, allow_pickle=False, header=text, **arrays)
 
 
 def load(path: Path) -> Network:
@@ -39,17 +50,15 @@ def load(path: Path) -> Network:
     try:
         header = json.loads(arrays["header"].tobytes())
         written = header["format"]
-        if written == FORMAT:
-            network = _decode(header["network"], arrays)
-            if not isinstance(network, Network):
-                raise TypeError(f"it holds a {type(network).__name__}")
+        if written in READ:
+            network: Network = _decoder(arrays).structure(header["network"], Network)
             check_network(network)
             return network
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        what = f"this is not a converted network ({error})"
+    except (cattrs.BaseValidationError, ValueError, KeyError, TypeError, RecursionError) as error:
+        what = f"this is not a converted network ({_reason(error)})"
         raise DataError([Problem(str(path), what, REMEDY)]) from error
     what = f"has format {written}; this version of spinn_convert reads format {FORMAT}"
-    raise DataError([Problem(str(path), what, "upgrade spinn_convert, or convert the model again")])
+    raise DataError([Problem(str(path), what, f"upgrade spinn_convert, or {REMEDY}")])
 
 
 def _encode(value: Any, arrays: dict[str, NDArray[np.generic]]) -> Any:
@@ -68,16 +77,33 @@ def _encode(value: Any, arrays: dict[str, NDArray[np.generic]]) -> Any:
     return value
 
 
-def _decode(value: Any, arrays: dict[str, NDArray[np.generic]]) -> Any:
-    if isinstance(value, list):
-        return tuple(_decode(item, arrays) for item in value)
-    if not isinstance(value, dict):
-        return value
-    if "array" in value:
-        return arrays[value["array"]]
-    if "mapping" in value:
-        return value["mapping"]
-    content = {name: _decode(item, arrays) for name, item in value["fields"].items()}
-    record = RECORDS[value["record"]](**content)
-    check_record(record)
-    return record
+def _decoder(arrays: Arrays) -> cattrs.Converter:
+    """Return what makes records of the header, every field of exactly its declared type."""
+    converter = strict_converter()
+    in_memory = converter.get_structure_hook(NDArray[np.float32])
+
+    def record(value: Any, kind: Any) -> Any:
+        found = RECORDS[value["record"]]
+        if found is not kind and found not in get_args(kind):
+            raise TypeError(f"{value['record']} where {getattr(kind, '__name__', kind)} belongs")
+        return structure[found](value["fields"], found)
+
+    for kind in (*RECORDS.values(), LinearOp):
+        converter.register_structure_hook(kind, record)
+    converter.register_structure_hook_func(
+        originating_in(np.ndarray),
+        lambda value, hint: in_memory(arrays[value["array"]], hint),
+    )
+    mapping = converter.get_structure_hook(dict[str, str])
+    converter.register_structure_hook_func(
+        originating_in(Mapping),
+        lambda value, hint: mapping(value["mapping"], dict[str, str]),
+    )
+    structure = {kind: make_dict_structure_fn(kind, converter) for kind in RECORDS.values()}
+    return converter
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, cattrs.BaseValidationError):
+        return reasons(error)[0]
+    return str(error)

@@ -1,12 +1,9 @@
-"""What a network must fulfil that was read from a file: types, shapes, and names that exist."""
+"""What a network must fulfil that was read from a file: shapes that fit, and names that exist."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Iterator
 from math import prod
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -15,33 +12,6 @@ from spinn_convert.network.records import Network, Population, Projection
 
 KINDS = ("input", "spiking", "readout")
 MOST_BITS = 30
-
-
-def check_record(record: Any) -> None:
-    """Raise ValueError when a field of a record is not of its declared type."""
-    hints = get_type_hints(type(record))
-    for field in fields(record):
-        if not _fits(getattr(record, field.name), hints[field.name]):
-            raise ValueError(f"{type(record).__name__}.{field.name} is of another type")
-
-
-def _fits(value: object, hint: Any) -> bool:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return any(_fits(value, argument) for argument in arguments)
-    if origin is np.ndarray:
-        (dtype,) = get_args(arguments[1])
-        return isinstance(value, np.ndarray) and value.dtype == dtype
-    if origin is tuple and arguments[-1] is Ellipsis:
-        return isinstance(value, tuple) and all(_fits(item, arguments[0]) for item in value)
-    if origin is tuple:
-        same = isinstance(value, tuple) and len(value) == len(arguments)
-        return same and all(map(_fits, value, arguments))  # type: ignore[call-overload]
-    if origin is Mapping:
-        return isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
-    if hint is float:
-        return type(value) in (float, int)
-    return type(value) is hint
 
 
 def check_network(network: Network) -> None:
@@ -58,17 +28,24 @@ def _population_problems(network: Network) -> Iterator[str]:
         yield "it needs one input population"
     if not 0 <= network.bits <= MOST_BITS:
         yield f"weights of {network.bits} bits"
-    for p in network.populations:
-        if p.kind not in KINDS or min(p.depth + 1, p.release) < 0:
-            yield f"population {p.name} is of kind {p.kind}, depth {p.depth}, release {p.release}"
-        if not p.shape or min(p.shape) < 1:
-            yield f"population {p.name} has the shape {p.shape}"
-        elif not all(_broadcasts(a.shape, p.shape) for a in (p.bias, p.v_init)):
-            yield f"bias or potential of population {p.name} does not fit its shape {p.shape}"
-        elif p.scale.shape != p.shape[:1]:
-            yield f"population {p.name} needs one scale per channel"
-        elif not all(np.isfinite(a).all() for a in (p.bias, p.v_init, p.scale)):
-            yield f"population {p.name} has values that are NaN or infinite"
+    if network.steps is not None and network.steps < 1:
+        yield f"{network.steps} time steps"
+    for population in network.populations:
+        yield from _values_problems(population)
+
+
+def _values_problems(p: Population) -> Iterator[str]:
+    per_neuron = [a for a in (p.bias, p.v_init, p.v_reset) if a is not None]
+    if p.kind not in KINDS or min(p.depth + 1, p.release) < 0:
+        yield f"population {p.name} is of kind {p.kind}, depth {p.depth}, release {p.release}"
+    if not p.shape or min(p.shape) < 1:
+        yield f"population {p.name} has the shape {p.shape}"
+    elif not all(_broadcasts(a.shape, p.shape) for a in per_neuron):
+        yield f"bias or potential of population {p.name} does not fit its shape {p.shape}"
+    elif p.scale.shape != p.shape[:1]:
+        yield f"population {p.name} needs one scale per channel"
+    elif not all(np.isfinite(a).all() for a in (*per_neuron, p.scale)):
+        yield f"population {p.name} has values that are NaN or infinite"
 
 
 def _projection_problems(network: Network) -> Iterator[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import numpy as np
 
 from spinn_convert.linear.ops import Floats
+from spinn_convert.linear.threads import torch_threads
 from spinn_convert.model import host
+from spinn_convert.model.host import ImageSequence
 from spinn_convert.model.load import Model
 from spinn_convert.network import rate, readout
 from spinn_convert.network.recording import Progress, Recording
@@ -16,13 +17,6 @@ from spinn_convert.network.records import Network
 
 Logits = Callable[[Mapping[str, Floats], Floats], Floats]
 """From activations of readouts (B, *shape) and images to the file's output (B, classes)."""
-
-
-def ann_logits(model: Model, images: Floats, threads: int, progress: Progress) -> Floats:
-    """Return the outputs (B, classes) of the file as the user gave it."""
-    given, names = replace(model, source=model.original), [name for name, _ in model.outputs]
-    found = [batch[0] for batch in host.tensors(given, images, names, threads, progress)]
-    return np.concatenate(found).reshape(len(images), -1)
 
 
 def decoder(model: Model, network: Network, threads: int) -> Logits:
@@ -40,7 +34,7 @@ def decoder(model: Model, network: Network, threads: int) -> Logits:
 def relu1_logits(
     network: Network,
     values: Floats,
-    images: Floats,
+    images: ImageSequence,
     decode: Logits,
     threads: int,
     progress: Progress,
@@ -49,23 +43,21 @@ def relu1_logits(
 
     values: the core's input (B, *input shape) of the images.
     """
-    import torch
-
-    torch.set_num_threads(threads)
     chunks: list[Floats] = []
     done = 0
-    for chunk in rate.rates(network, values, clip=True):
-        size = len(chunk[network.readouts[0].name])
-        chunks.append(decode(chunk, images[done : done + size]))
-        done += size
-        progress(done, len(values))
+    with torch_threads(threads):
+        for chunk in rate.rates(network, values, clip=True):
+            size = len(chunk[network.readouts[0].name])
+            chunks.append(decode(chunk, images[done : done + size]))
+            done += size
+            progress(done, len(values))
     return np.concatenate(chunks)
 
 
 def snn_logits(
     network: Network,
     recording: Recording,
-    images: Floats,
+    images: ImageSequence,
     decode: Logits,
     read_out: str,
     progress: Progress,
@@ -80,7 +72,8 @@ def snn_logits(
             start = readout.starts(read_out, output.release, steps)
             active = readout.activations(flat, start, output.release)
             found[output.name] = active.reshape(steps, *output.shape)
-        repeated = np.broadcast_to(images[image], (steps, *images[image].shape))
+        (shown,) = images[image : image + 1]
+        repeated = np.broadcast_to(shown, (steps, *shown.shape))
         logits.append(decode(found, repeated))
         progress(image + 1, len(images))
     return np.stack(logits)

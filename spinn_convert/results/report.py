@@ -29,6 +29,16 @@ class Scores:
     agreement_by_step: Floats
 
     @property
+    def snn(self) -> float:
+        """The SNN's accuracy after the last step."""
+        return float(self.snn_by_step[-1])
+
+    @property
+    def agreement(self) -> float:
+        """The share of images, after the last step, on which SNN and ANN say the same."""
+        return float(self.agreement_by_step[-1])
+
+    @property
     def first_step(self) -> int | None:
         """Number of steps after which the SNN is first within 0.5 % of the ANN."""
         return self.first_step_within(HALF_PERCENT)
@@ -111,13 +121,11 @@ def versions() -> dict[str, str]:
 
 def draw(scores: Scores, network: Network, title: str, path: Path) -> None:
     """Draw accuracy and agreement over time steps, beside the ANN and ReLU1, into a PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure  # without pyplot, whose state is the caller's
 
     steps = np.arange(1, len(scores.snn_by_step) + 1)
-    figure, axes = pyplot.subplots(figsize=(7, 4), dpi=130, layout="constrained")
+    figure = Figure(figsize=(7, 4), dpi=130, layout="constrained")
+    axes = figure.subplots()
     axes.axhline(100 * scores.ann, color="black", linewidth=1, label=f"ANN {scores.ann:.1%}")
     axes.axhline(100 * scores.relu1, color="grey", linestyle=":", label=f"ReLU1 {scores.relu1:.1%}")
     axes.plot(steps, 100 * scores.snn_by_step, label=f"SNN {scores.snn_by_step[-1]:.1%}")
@@ -136,4 +144,3 @@ def draw(scores: Scores, network: Network, title: str, path: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.savefig(path)
-    pyplot.close(figure)

@@ -10,7 +10,7 @@ from spinn_convert.backends.nest import backend as nest
 from spinn_convert.backends.reference import backend as reference
 from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.constant_reset import with_constant_reset
-from spinn_convert.conversion.convert import PAPER
+from spinn_convert.conversion.method import PAPER
 from spinn_convert.files.data import normalised
 from spinn_convert.model.host import tensors as run
 from spinn_convert.network import rate

@@ -11,7 +11,8 @@ from onnx import helper
 
 from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.calibrate import calibrate, calibrate_all
-from spinn_convert.conversion.convert import Method, settled
+from spinn_convert.conversion.convert import settled
+from spinn_convert.conversion.method import Method
 from spinn_convert.conversion.fold import Layer
 from spinn_convert.conversion.histogram import Statistics, passes
 from spinn_convert.errors import ConversionError

@@ -12,7 +12,7 @@ from support.torch_detector import detector
 from support.torch_networks import NETWORKS, export, trained
 
 from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.convert import PAPER
+from spinn_convert.conversion.method import PAPER
 from spinn_convert.conversion.verify import verify
 from spinn_convert.errors import ConversionError, ModelError
 from spinn_convert.model import host

@@ -13,7 +13,7 @@ import reproduce
 import results
 from support.networks import pooled_model
 
-from spinn_convert.conversion.convert import PAPER
+from spinn_convert.conversion.method import PAPER
 
 NAMES = ("extended", "ours", "basic")
 

@@ -15,7 +15,7 @@ import pytest
 from support.networks import pooled_model
 from support.places import EXAMPLES
 
-from spinn_convert.conversion.convert import Method
+from spinn_convert.conversion.method import Method
 from spinn_convert.errors import DataError
 from spinn_convert.jobs import run as pipeline
 

@@ -12,7 +12,7 @@ from support.networks import pooled_model
 from support.places import EXAMPLES
 
 from spinn_convert.cli.main import commands
-from spinn_convert.conversion.convert import Method
+from spinn_convert.conversion.method import Method
 from spinn_convert.errors import DataError
 from spinn_convert.jobs import run as pipeline
 from spinn_convert.jobs import tune

@@ -53,7 +53,7 @@ class BoardRecording(Recording):
     saturated: Mapping[str, Int64] = field(default_factory=dict)
     clipped: Mapping[str, Int64] = field(default_factory=dict)
     peaks: Mapping[str, Peak] = field(default_factory=dict)
-    plan: BoardPlan | None = None
+    plan: AnyPlan | None = None
 
 
 def check(network: Network, settings: Settings) -> list[Problem]:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from types import ModuleType
 
@@ -20,6 +18,7 @@ import psutil
 
 from spinn_convert.backends.nest.session import NAME, Session
 from spinn_convert.errors import BackendError, Problem
+from spinn_convert.linear.threads import torch_threads
 from spinn_convert.network.rate import CHUNK, input_currents
 from spinn_convert.network.recording import Progress, Recording, Settings, Stimulus, silent
 from spinn_convert.network.records import Network, neurons, synapse_counts
@@ -62,9 +61,9 @@ def run(
     problems = check(network, settings)
     if problems:
         raise BackendError(problems)
-    objects = _import()
+    objects = imported()
     started = time.perf_counter()
-    with _one_torch_thread(), warnings.catch_warnings():
+    with torch_threads(1), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*SetStatus")  # which PyNN still calls
         total = len(stimulus.values) * settings.steps
         session = Session(objects, network, settings, lambda: progress(0, total))
@@ -91,20 +90,7 @@ def _present_all(
             )
 
 
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """Keep torch to one thread: both use one OpenMP, and NEST crashes where torch set it higher."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _import() -> ModuleType:
+def imported() -> ModuleType:
     """Import NEST and PyNN without their banners and without compiling PyNN's extensions."""
     os.environ.setdefault("PYNEST_QUIET", "1")
     path = os.environ.get("PATH", "")

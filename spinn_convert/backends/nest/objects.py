@@ -142,13 +142,19 @@ class BulkConnector(Connector):  # type: ignore[misc]
             nest.Connect(pre + first_pre, post + first_post, "one_to_one", synapse)
 
 
-def pynn(neurons_per_thread: int) -> SimpleNamespace:
-    """Return what `backends.pynn.build` needs, with the smallest synapse that fits."""
-    synapse = CompactSynapse if neurons_per_thread < COMPACT_NEURONS else StaticSynapse
+def pynn(neurons_per_thread: int | None) -> SimpleNamespace:
+    """Return what `backends.pynn.build` needs, with the smallest synapse that fits.
+
+    neurons_per_thread: None for PyNN's own synapse, which PyNN can list and change.
+    """
+    if neurons_per_thread is None:
+        synapse = sim.StaticSynapse
+    else:
+        synapse = CompactSynapse if neurons_per_thread < COMPACT_NEURONS else StaticSynapse
     return SimpleNamespace(Population=Population, Projection=sim.Projection, StaticSynapse=synapse)
 
 
-def setup(step_ms: float, longest_delay: int, threads: int, seed: int) -> None:
+def setup(step_ms: float, longest_delay: int, threads: int) -> None:
     """Prepare an empty simulation through PyNN."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyNN sets the verbosity in a way that NEST deprecates
@@ -159,7 +165,6 @@ def setup(step_ms: float, longest_delay: int, threads: int, seed: int) -> None:
             spike_precision="on_grid",
             verbosity="error",
             threads=threads,
-            rng_seed=seed,
         )
 
 

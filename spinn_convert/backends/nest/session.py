@@ -1,35 +1,26 @@
-"""A network that stands on NEST, and what it has measured so far."""
+"""A network that stands on NEST, the devices that measure it, and what they have found so far."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.backends.pynn import TIME_STEP_MS, Part, build
-from spinn_convert.linear.maps import on_grid
+from spinn_convert.backends.nest.network import NEVER, NestNetwork, longest_delay
+from spinn_convert.backends.pynn import TIME_STEP_MS
 from spinn_convert.linear.ops import Floats
 from spinn_convert.network.rate import columns
 from spinn_convert.network.recording import Recording, Settings
-from spinn_convert.network.records import Network, Population, Projection, neurons, out_degrees
+from spinn_convert.network.records import Network, Population, out_degrees
 
 NAME = "nest"
-NEVER = 1e30
-"""A threshold that no membrane potential reaches: it keeps a population silent."""
-STRIDE = 8
-"""Steps between two reports of progress."""
 
 
 class Session:
-    """Build once, present many images, collect one recording.
-
-    Between two images all thresholds are out of reach, so the network falls silent and spikes in
-    flight drain; then every population is held and released as if the simulation had begun. Image
-    B after image A is bit for bit image B alone.
-    """
+    """Build once, present many images, collect one recording; state, because NEST has it."""
 
     def __init__(
         self,
@@ -41,43 +32,14 @@ class Session:
         """Build the network; `alive` is called before each projection and may raise."""
         self._objects, self._nest = objects, objects.nest
         self._network, self._settings = network, settings
-        self._neural = [p for p in network.populations if p.kind != "input"]
-        self._longest = max((p.delay for p in network.synaptic()), default=1)
         self._starts: list[float] = []
         self._counts: list[NDArray[np.float64]] = []
-        objects.setup(TIME_STEP_MS, self._longest, settings.threads, settings.seed)
-        self._nodes = self._build(alive)
+        objects.setup(TIME_STEP_MS, longest_delay(network), settings.threads)
+        self._built = NestNetwork(objects, network, settings.threads, alive=alive)
+        self._nodes = self._built.nodes
         self._counters = self._add_counters()
         self._potentials = {p.name: self._add_multimeter(p.name) for p in network.readouts}
         self._recorders = {name: self._add_recorder(name) for name in settings.record}
-
-    def _build(self, alive: Callable[[], None]) -> dict[str, Any]:
-        """Return NEST's nodes of every population."""
-        objects, bits = self._objects, self._network.bits
-
-        def parts(projection: Projection) -> Iterator[Part]:
-            alive()
-            yield Part(objects.BulkConnector(projection.map, bits))
-
-        populations = build(
-            objects.pynn(neurons(self._network) // self._settings.threads + 1),
-            self._network,
-            self._cell_type,
-            parts,
-        )
-        nodes = {name: population.node_collection for name, population in populations.items()}
-        for population in self._neural:
-            bias = np.broadcast_to(on_grid(population.bias, bits), population.shape)
-            objects.set_each(nodes[population.name], "I_e", bias)
-            if population.v_reset is not None:
-                v_reset = np.broadcast_to(population.v_reset, population.shape)
-                objects.set_each(nodes[population.name], "V_reset", v_reset)
-        return nodes
-
-    def _cell_type(self, population: Population) -> Any:
-        if population.v_reset is None:
-            return self._objects.SubtractiveIF(V_th=NEVER)
-        return self._objects.ConstantResetIF(V_th=NEVER)
 
     def _add_counters(self) -> Any:
         """Create two silent neurons per population: one adds up its spikes, one their synapses.
@@ -111,47 +73,13 @@ class Session:
 
         `progress` is called with the number of steps simulated.
         """
-        for name, current in currents.items():
-            self._objects.set_each(self._nodes[name], "I_e", current)
-        self._drain()
         self._objects.set_all(self._counters, {"V_m": 0.0})
-        self._starts.append(self._nest.biological_time)
-        step = 0
-        for stop in self._stops():
-            for population in self._neural:
-                if population.release == step:
-                    self._release(population)
-            self._nest.Simulate((stop - step) * TIME_STEP_MS)
-            step = stop
-            progress(step)
-
-    def _stops(self) -> Iterator[int]:
-        """Yield the steps at which to stop: releases, reports of progress, the end."""
-        steps = self._settings.steps
-        releases = {p.release for p in self._neural if 0 < p.release < steps}
-        yield from sorted(releases | set(range(STRIDE, steps, STRIDE)) | {steps})
-
-    def _drain(self) -> None:
-        """Silence all populations, let spikes in flight arrive, and read the counters."""
-        for population in self._network.spiking:
-            self._objects.set_all(self._nodes[population.name], {"V_th": NEVER})
-        self._nest.Simulate((self._longest + 1) * TIME_STEP_MS)
-        if self._starts:
-            self._counts.append(np.array(self._counters.get("V_m")).reshape(-1, 2))
-
-    def _release(self, population: Population) -> None:
-        nodes = self._nodes[population.name]
-        if population.kind == "spiking":
-            self._objects.set_all(nodes, {"V_th": 1.0})
-        if population.v_init.size == 1:
-            self._objects.set_all(nodes, {"V_m": population.v_init.item()})
-        else:
-            v_init = np.broadcast_to(population.v_init, population.shape)
-            self._objects.set_each(nodes, "V_m", v_init)
+        window = self._built.present_currents(currents, self._settings.steps, progress)
+        self._starts.append(window.start)
+        self._counts.append(np.array(self._counters.get("V_m")).reshape(-1, 2))
 
     def recording(self, timing: Mapping[str, float]) -> Recording:
-        """Drain the last image and return all that was measured."""
-        self._drain()
+        """Return all that was measured."""
         counts = np.rint(np.array(self._counts)).astype(np.int64)
         return Recording(
             NAME,

@@ -1,22 +1,22 @@
 """SpiNNaker through sPyNNaker: a real board, one lent by spalloc, or one emulated in software.
 
-Runs the plan of `board_plan` on the stock IF_curr_exp. Every image runs on one mapping: reset, set
-the input, run. Differs from the board's arithmetic in nothing, as the emulated board shows by
-executing the same binaries; where hardware loses or delays a packet, its counters tell, and the
-run is refused. Never tried on hardware so far: there was none.
+Runs a plan on a stock cell: IF_curr_exp for reset by subtraction, IF_curr_delta for a reset to
+calibrated constants. Every image runs on one mapping: reset, set the input, run. Differs from the
+board's integers in nothing, as the emulated board shows by executing the same binaries; where
+hardware loses or delays a packet, its counters tell, and the run is refused. Never tried on
+hardware so far: there was none.
 """
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 
-from spinn_convert.backends.board.arithmetic import BoardRecording, default_plan, input_problems
-from spinn_convert.backends.board.plan import BoardPlan
+from spinn_convert.backends.board.arithmetic import BoardRecording, input_problems
+from spinn_convert.backends.board.backend import default_plan
+from spinn_convert.backends.board.cells import AnyPlan
 from spinn_convert.backends.spinnaker.check import check
-from spinn_convert.backends.spinnaker.kernels.layers import Connectors
 from spinn_convert.backends.spinnaker.run import fields, running_machine, simulate
 from spinn_convert.errors import BackendError
 from spinn_convert.network.recording import Progress, Settings, Stimulus, silent
@@ -32,40 +32,35 @@ def run(
     stimulus: Stimulus,
     settings: Settings,
     progress: Progress = silent,
-    board: Path | None = None,
-    plan: BoardPlan | None = None,
+    plan: AnyPlan | None = None,
     allow_losses: bool = False,
-    connectors: Connectors | None = None,
 ) -> BoardRecording:
     """Simulate all images, one after another, on one mapping; progress counts time steps.
 
-    board: a sPyNNaker configuration file, as in `boards/`; without one, that of the
-    settings, or ~/.spynnaker.cfg.
-    plan: of `make_plan`; without it, one is made from the peaks of the first images.
+    settings.board: a sPyNNaker configuration file, as in `boards/`; without one, ~/.spynnaker.cfg.
+    settings.connectors: "auto" builds layers of kernels instead of lists of synapses where that
+    takes less, "convolutions" wherever it is possible. Spikes are the same; saturated inputs of
+    such layers are not counted.
+    plan: of `board.backend.default_plan`, which makes one without it.
     allow_losses: return a run in which inputs saturated or packets were lost or late. Its
-    `saturated` then tells how many additions to an input did, where the arithmetic counts inputs;
+    `saturated` then tells how many additions to an input did, where the integers count inputs;
     `peaks` stays empty, since a board measures none.
-    connectors: "auto" builds layers of kernels instead of lists of synapses where that takes less,
-    "convolutions" wherever it is possible. Spikes are the same; saturated inputs of such layers
-    are not counted.
 
     A board does not tell when a current leaves the range of its numbers in a hidden population;
-    the arithmetic does, on the same images.
+    the integers in software do, on the same images.
 
     Raises BackendError when `check` finds a problem, when the board is only virtual, when an image
     lost something, when a readout leaves its range, or when sPyNNaker fails.
     """
-    board = board or settings.board
-    connectors = connectors or settings.connectors
-    problems = check(network, settings, board, plan, kernels=connectors != "lists")
+    problems = check(network, settings, plan)
     problems += input_problems(network, stimulus, settings, plan)
     if problems:
         raise BackendError(list(dict.fromkeys(problems)))
-    machine = running_machine(board)
+    machine = running_machine(settings.board)
     started = time.perf_counter()
     plan = plan or default_plan(network, stimulus, settings)
     planned = time.perf_counter() - started
-    images, timing = simulate(plan, machine, stimulus, settings, progress, allow_losses, connectors)
+    images, timing = simulate(plan, machine, stimulus, settings, progress, allow_losses)
     driven = images[0].clipped
     return BoardRecording(
         **fields(plan, settings, images),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from spinn_convert.backends.board.cells import AnyPlan, PlannedPopulation, Value
 from spinn_convert.backends.board.drive import Drive
 from spinn_convert.backends.board.plan import BoardPlan
-from spinn_convert.backends.pynn import Part, build
+from spinn_convert.backends.pynn import Built, Part, build
 from spinn_convert.backends.spinnaker.kernels import layers as spinnaker_convolution
 from spinn_convert.backends.spinnaker.kernels.channels import Channels
 from spinn_convert.linear.maps import LinearMap, Synapses, synapses
@@ -49,31 +49,37 @@ def ticks(steps: int) -> int:
     return -(-(steps + 1) // cycle) * cycle
 
 
-def build_plan(sim: Any, plan: AnyPlan, split: Collection[str] = ()) -> dict[str, Any]:
-    """Return sPyNNaker's populations by name, all but their drives set and recordings requested.
+def build_plan(sim: Any, plan: AnyPlan, split: Collection[str] = ()) -> Built:
+    """Return sPyNNaker's populations and projections, all set but what depends on the image.
 
-    split: layers to build of kernels, as `spinnaker_convolution.chosen` gives them. Spikes of all
-    spiking populations are recorded, and the potentials of the readouts.
+    split: layers to build of kernels, as `kernels.layers.chosen` gives them; their projections are
+    not among those returned.
     """
     cell = getattr(sim, plan.cell)
     sim.set_number_of_neurons_per_core(cell, NEURONS_PER_CORE)
     network = with_self_projections(plan)
     listed_only = tuple(p for p in network.projections if p.target not in split)
-    populations = build(
+    built = build(
         _pynn(sim, plan, split),
         replace(network, projections=listed_only),
         lambda population: cell(**_alike(plan.by_name[population.name].parameters)),
         lambda projection: _parts(projection, plan.by_name[projection.target].weight_lsb),
     )
+    populations = built.populations
     if isinstance(plan, BoardPlan):
         spinnaker_convolution.connect(sim, plan, populations, partial(_project, sim))
     for board in plan.populations:
         population = populations[board.name]
         population.initialize(**_alike(board.initial))
         _assign(population, board, _arrays(board.parameters), _arrays(board.initial))
-        population.record("v" if board.kind == "readout" else "spikes")
     set_constant_drives(populations, plan)
-    return populations
+    return built
+
+
+def record_all(populations: Mapping[str, Any], plan: AnyPlan) -> None:
+    """Record the spikes of all spiking populations, and the potentials of the readouts."""
+    for board in plan.populations:
+        populations[board.name].record("v" if board.kind == "readout" else "spikes")
 
 
 def set_constant_drives(populations: Mapping[str, Any], plan: AnyPlan) -> None:
@@ -188,10 +194,14 @@ def _pynn(sim: Any, plan: AnyPlan, split: Collection[str]) -> SimpleNamespace:
 
     def projection(
         source: Any, target: Any, connector: Any, synapse: Any, receptor_type: str, label: str
-    ) -> None:
+    ) -> Any:
+        made = []
         for part, rows in _shares(source, connector):
             listed = sim.FromListConnector(rows, column_names=["weight"])
-            _project(sim, part, target, listed, synapse, label, receptor_type=receptor_type)
+            made.append(
+                _project(sim, part, target, listed, synapse, label, receptor_type=receptor_type)
+            )
+        return made[0] if len(made) == 1 else made
 
     return SimpleNamespace(
         Population=population, Projection=projection, StaticSynapse=sim.StaticSynapse
@@ -200,8 +210,10 @@ def _pynn(sim: Any, plan: AnyPlan, split: Collection[str]) -> SimpleNamespace:
 
 def _project(
     sim: Any, source: Any, target: Any, connector: Any, synapse: Any, label: str, **options: Any
-) -> None:
-    _keep_no_copy(sim.Projection(source, target, connector, synapse, label=label, **options))
+) -> Any:
+    projection = sim.Projection(source, target, connector, synapse, label=label, **options)
+    _keep_no_copy(projection)
+    return projection
 
 
 def _keep_no_copy(projection: Any) -> None:

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from spinn_convert.backends.board import arithmetic as board_arithmetic
+from spinn_convert.backends.board import backend as board_backend
 from spinn_convert.backends.board.cells import DELTA, INTEGRATOR, AnyPlan
-from spinn_convert.backends.board.delta_plan import make_delta_plan
-from spinn_convert.backends.board.plan import make_plan
 from spinn_convert.backends.spinnaker.build import NEURONS_PER_CORE
 from spinn_convert.backends.spinnaker.machine import (
     APPLICATION_CORES,
@@ -45,14 +43,7 @@ class Need:
     sdram: int
 
 
-def check(
-    network: Network,
-    settings: Settings,
-    board: Path | None = None,
-    plan: AnyPlan | None = None,
-    cell: str = INTEGRATOR,
-    kernels: bool = False,
-) -> list[Problem]:
+def check(network: Network, settings: Settings, plan: AnyPlan | None = None) -> list[Problem]:
     """Return what keeps this network from running; maps nothing, and does not import sPyNNaker.
 
     board: a configuration file, else ~/.spynnaker.cfg. Without a plan, the weights and biases are
@@ -62,31 +53,28 @@ def check(
     Any number of steps can be run: the board goes on to the next multiple of 16, at least one
     further, so 16 k - 1 steps waste least.
     """
-    problems = board_arithmetic.check(network, settings)
-    board, machine = board or settings.board, None
+    problems, machine = board_backend.check(network, settings), None
+    cell = DELTA if network.reset == "constant" else INTEGRATOR
+    kernels = settings.connectors not in (None, "lists")
+    if kernels and cell == DELTA:
+        what = f"{settings.connectors} has no effect: {cell} is built of lists alone"
+        problems.append(Problem("--connectors", what, "leave it out, or reset=constant"))
     try:
-        machine = read_machine(board)
+        machine = read_machine(settings.board)
     except BackendError as error:
         problems += error.problems
     problems += missing_software(machine, cell, kernels)
-    if plan is None and not _is_draft(network):
-        problems += _plan_problems(network, cell)
+    if plan is None and network.calibrated:
+        problems += _plan_problems(network)
     if machine is not None:
         problems += size_problems(network, machine, cell) + memory_problems(network, machine)
     return problems
 
 
-def _is_draft(network: Network) -> bool:
-    """Whether the scales are still all 1, so that weights and biases mean nothing yet."""
-    return all(bool((p.scale == 1).all()) for p in network.populations)
-
-
-def _plan_problems(network: Network, cell: str) -> list[Problem]:
-    """Return why there is no plan; one for IF_curr_delta is calibrated on one for IF_curr_exp."""
+def _plan_problems(network: Network) -> list[Problem]:
+    """Return why there is no plan."""
     try:
-        make_plan(network)
-        if cell == DELTA:
-            make_delta_plan(network)
+        board_backend.rough_plan(network)
     except BackendError as error:
         return list(error.problems)
     return []

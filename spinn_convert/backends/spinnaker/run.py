@@ -18,7 +18,6 @@ from spinn_convert.backends.board.session import recorded
 from spinn_convert.backends.reference.backend import ImageOutcome
 from spinn_convert.backends.spinnaker import losses as spinnaker_losses
 from spinn_convert.backends.spinnaker.build import with_self_projections
-from spinn_convert.backends.spinnaker.kernels.layers import Connectors
 from spinn_convert.backends.spinnaker.machine import Machine, read_machine
 from spinn_convert.backends.spinnaker.session import NAME, Presented, Session, opened
 from spinn_convert.errors import BackendError, Problem
@@ -54,7 +53,6 @@ def simulate(
     settings: Settings,
     progress: Progress,
     allow_losses: bool,
-    connectors: Connectors = "lists",
 ) -> tuple[list[Image], dict[str, float]]:
     """Return all images, and seconds by phase; progress counts time steps.
 
@@ -64,7 +62,9 @@ def simulate(
     started = time.perf_counter()
     with (
         tempfile.TemporaryDirectory(prefix="spinn_convert_") as directory,
-        opened(plan, machine, settings.steps, Path(directory), connectors) as session,
+        opened(
+            plan, machine, settings.steps, Path(directory), settings.connectors or "lists"
+        ) as session,
     ):
         built = time.perf_counter()
         images = list(_present(session, plan, stimulus, settings, progress, allow_losses))

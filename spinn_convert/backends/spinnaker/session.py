@@ -19,6 +19,7 @@ from spinn_convert.backends.spinnaker import losses as spinnaker_losses
 from spinn_convert.backends.spinnaker.build import (
     SILENT_TICKS,
     build_plan,
+    record_all,
     set_constant_drives,
     set_drives,
     silence,
@@ -36,8 +37,10 @@ NAME = "spinnaker"
 PROVENANCE: Mapping[str, str] = {
     "read_placements_provenance_data": "True",
     "read_router_provenance_data": "True",
+    "write_provenance": "True",
 }
-"""Of [Reports]: counters that sPyNNaker reads only when told to."""
+"""Of [Reports]: counters that sPyNNaker reads only when told to, and keeps only when told to: by
+default it writes them in its debugging modes, not in Production."""
 
 OnStep = Callable[[int], None]
 
@@ -65,7 +68,7 @@ class Session:
         """Begin with an empty simulation; sPyNNaker's own messages go to `log`."""
         self._plan, self.ticks, self._log, self.split = plan, ticks(steps), log, split
         self._presented = False
-        self.populations: dict[str, Any] = {}
+        self.populations: Mapping[str, Any] = {}
         self.places: dict[str, Where] = {}
         with self._calling():
             import pyNN.spiNNaker as sim
@@ -76,7 +79,8 @@ class Session:
     def build(self) -> None:
         """Build the plan."""
         with self._calling():
-            self.populations = build_plan(self._sim, self._plan, self.split)
+            self.populations = build_plan(self._sim, self._plan, self.split).populations
+            record_all(self.populations, self._plan)
             self.places = places(self.populations)
 
     def go(self) -> None:

@@ -1,0 +1,189 @@
+"""What a user's script calls: load, convert, check, run, score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from spinn_convert import backends
+from spinn_convert.conversion.method import Method, named_method
+from spinn_convert.conversion.steps import classes, converted
+from spinn_convert.errors import BackendError, DataError, Problem
+from spinn_convert.files import data as files
+from spinn_convert.files.data import Dataset
+from spinn_convert.linear.ops import Floats
+from spinn_convert.linear.threads import available_cores
+from spinn_convert.model import host
+from spinn_convert.model import load as models
+from spinn_convert.model.host import ImageSequence
+from spinn_convert.model.load import Model
+from spinn_convert.network.recording import (
+    Progress,
+    Recording,
+    Settings,
+    Stimulus,
+    Watch,
+    silent,
+    unwatched,
+)
+from spinn_convert.network.records import Network
+from spinn_convert.network.timing import ReadOut, default_read_out, default_steps
+from spinn_convert.results import decode, report
+from spinn_convert.results.report import Scores
+
+Backend = Literal["reference", "nest", "spinnaker", "spinnaker-integers"]
+Connectors = Literal["lists", "convolutions", "auto"]
+
+
+def load(path: Path | str, image_shape: tuple[int, ...] | None = None) -> Model:
+    """Read an ONNX file.
+
+    image_shape: of one image, such as (3, 224, 224), for a file that leaves its sizes open. Raises
+    ModelError that names every node, attribute and weight that has no spiking form.
+    """
+    return models.load(path, image_shape)
+
+
+def load_dataset(path: Path | str, model: Model) -> Dataset:
+    """Read images and labels for a model from an .npz file.
+
+    It holds `images` (N, *image shape), `labels` (N,) and `calibration_images` of the training set;
+    with `scale`, `mean` (C,) and `std` (C,), the model's input is (images * scale - mean) / std.
+    A slice of the result's `images` or `calibration` is that input, float32. Raises DataError that
+    lists every array that does not fit.
+    """
+    return files.load_dataset(Path(path), model.image_shape, classes(model), model.takes_integers)
+
+
+def convert(
+    model: Model,
+    calibration: ImageSequence,
+    method: Method | str = "default",
+    threads: int | None = None,
+    watch: Watch = unwatched,
+) -> Network:
+    """Convert a model to a spiking network, and verify it against onnxruntime.
+
+    calibration: the model's input for some hundred images or more of its training set, float32
+    (B, *image shape). method: "default", "paper" or "basic" (Mueller et al. 2021), or a Method.
+    threads: of the CPU; None for all cores. watch: called with the name of each phase; returns a
+    function that is called with (done, total). Raises ConversionError for channels that are never
+    active, for settings that do not fit, and where the network would compute something else.
+    """
+    _check_images("calibration", calibration, model.image_shape)
+    cores = threads or available_cores()
+    return converted(model, calibration, named_method(method), cores, watch)
+
+
+def check(
+    network: Network,
+    backend: Backend,
+    steps: int | None = None,
+    board: Path | str | None = None,
+    connectors: Connectors | None = None,
+) -> list[Problem]:
+    """Return what keeps a network from running on a backend, an empty list if nothing does.
+
+    Builds nothing. steps, board, connectors: as for `run`. Raises BackendError for a backend that
+    does not exist.
+    """
+    settings = _settings(network, backend, steps, (), board, connectors, None)
+    return backends.check(backend, network, settings)
+
+
+def run(
+    network: Network,
+    values: Floats,
+    backend: Backend = "reference",
+    steps: int | None = None,
+    record: Sequence[str] = (),
+    board: Path | str | None = None,
+    connectors: Connectors | None = None,
+    calibration: Floats | None = None,
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> Recording:
+    """Present images to a network on a simulator or a board, one after another.
+
+    values: what the spiking core gets, float32 (B, *input shape), of `Model.core_input`. steps:
+    time steps per image; None for the network's own. record: populations whose spikes to return.
+    board: sPyNNaker's configuration file, as in boards/; None for ~/.spynnaker.cfg. connectors:
+    "lists" of synapses on boards, "convolutions" or "auto". calibration: core inputs that a board's
+    numbers are sized with; None for `values`. threads: of the CPU; None for all cores. progress:
+    called with (done, total). Raises BackendError when `check` finds a problem or the run fails,
+    DataError for values of another shape or a population that does not exist.
+    """
+    _check_images("values", values, network.input.shape)
+    spiking = [population.name for population in network.spiking]
+    unknown = [name for name in record if name not in spiking]
+    if unknown:
+        fix = f"choose from {', '.join(spiking)}"
+        raise DataError(
+            [Problem(f"record {name!r}", "no such population", fix) for name in unknown]
+        )
+    settings = _settings(network, backend, steps, tuple(record), board, connectors, threads)
+    problems = backends.check(backend, network, settings)
+    if problems:
+        raise BackendError(problems)
+    images = np.ascontiguousarray(values, np.float32)
+    return backends.find(backend).run(network, Stimulus(images, calibration), settings, progress)
+
+
+def score(
+    model: Model,
+    network: Network,
+    recording: Recording,
+    images: ImageSequence,
+    labels: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int64]],
+    read_out: ReadOut | None = None,
+    threads: int | None = None,
+) -> Scores:
+    """Return the accuracy of ANN, ReLU1 and SNN, and how often the SNN agrees with the ANN.
+
+    recording: of `images`, (B, *image shape), the model's input; labels: (B,). read_out: "all" to
+    read the output's potential from step 0, "late" past its first spikes; None for the network's
+    own. Raises DataError where they do not fit each other, ModelError if the model's output is no
+    vector of logits.
+    """
+    classes(model)
+    truth, cores = np.asarray(labels, np.int64), threads or available_cores()
+    count = len(recording.synaptic_events)
+    if not count == len(images) == len(truth):
+        what = f"{count} images recorded, {len(images)} images and {len(truth)} labels given"
+        raise DataError([Problem("score", what, "give the images that were presented")])
+    decoding = decode.decoder(model, network, cores)
+    values = host.core_input(model, images, cores)
+    relu1 = decode.relu1_logits(network, values, images, decoding, cores, silent)
+    how = read_out or default_read_out(network)
+    snn = decode.snn_logits(network, recording, images, decoding, how, silent)
+    return report.score(snn, model.logits(images, cores), relu1, truth)
+
+
+def _settings(
+    network: Network,
+    backend: str,
+    steps: int | None,
+    record: tuple[str, ...],
+    board: Path | str | None,
+    connectors: Connectors | None,
+    threads: int | None,
+) -> Settings:
+    return Settings(
+        steps or default_steps(network, backend in backends.BOARDS),
+        threads or available_cores(),
+        record,
+        None if board is None else Path(board),
+        connectors,
+    )
+
+
+def _check_images(name: str, images: ImageSequence, shape: tuple[int, ...]) -> None:
+    """Raise DataError where images are not (B, *shape) with B >= 1."""
+    found = np.shape(images[:1])
+    if len(images) < 1 or found[1:] != shape:
+        wanted = ", ".join(map(str, shape))
+        what = f"shape {(len(images), *found[1:])}"
+        raise DataError([Problem(name, what, f"give float32 (B, {wanted}), B >= 1")])

@@ -1,0 +1,161 @@
+"""A converted network in a PyNN simulation on NEST: populations, projections, images.
+
+Between two images all thresholds are out of reach, so the network is silent. An image sets the
+input currents and then releases population after population: each gets its initial potential and
+its threshold at the step of its release. What came before is overwritten, so image B after image A
+is bit for bit image B alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from spinn_convert.backends.pynn import TIME_STEP_MS, Part, Window, build
+from spinn_convert.errors import BackendError, Problem
+from spinn_convert.linear.maps import on_grid
+from spinn_convert.linear.ops import Floats
+from spinn_convert.linear.threads import torch_threads
+from spinn_convert.network.rate import input_currents
+from spinn_convert.network.records import Network, Population, Projection, neurons
+
+NEVER = 1e30
+"""A threshold that no membrane potential reaches: it keeps a population silent."""
+STRIDE = 8
+"""Steps between two reports of progress."""
+
+
+def _nothing() -> None:
+    """Do nothing before a projection."""
+
+
+class NestNetwork:
+    """PyNN populations and projections of a network, in a simulation that is set up.
+
+    populations: by name; neurons are numbered in (C, H, W) order, potentials are in thresholds.
+    projections: by "source -> target". Record, connect and perturb them as any others; a population
+    drops what it receives before its release. State, because NEST has it.
+    """
+
+    def __init__(
+        self,
+        objects: ModuleType,
+        network: Network,
+        threads: int,
+        listable: bool = False,
+        alive: Callable[[], None] = _nothing,
+    ) -> None:
+        """Build the network.
+
+        objects: the module `nest.objects`. threads: that NEST has. listable: whether PyNN can list
+        and change the synapses later, which takes 8 to 24 bytes more for each. alive: called before
+        each projection; it may raise.
+        """
+        self._objects, self._network = objects, network
+        self._longest = longest_delay(network)
+        self._neural = [p for p in network.populations if p.kind != "input"]
+        bits = network.bits
+
+        def parts(projection: Projection) -> Iterator[Part]:
+            alive()
+            yield Part(objects.BulkConnector(projection.map, bits))
+
+        per_thread = None if listable else neurons(network) // threads + 1
+        built = build(objects.pynn(per_thread), network, self._cell_type, parts)
+        self.populations: Mapping[str, Any] = built.populations
+        self.projections: Mapping[str, Any] = built.projections
+        self.nodes = {name: p.node_collection for name, p in built.populations.items()}
+        for population in self._neural:
+            self._set_each(population, "I_e", on_grid(population.bias, bits))
+            if population.v_reset is not None:
+                self._set_each(population, "V_reset", population.v_reset)
+
+    def _cell_type(self, population: Population) -> Any:
+        if population.v_reset is None:
+            return self._objects.SubtractiveIF(V_th=NEVER)
+        return self._objects.ConstantResetIF(V_th=NEVER)
+
+    def _set_each(self, population: Population, name: str, values: Floats) -> None:
+        nodes, values = self.nodes[population.name], np.broadcast_to(values, population.shape)
+        self._objects.set_each(nodes, name, values)
+
+    def present(self, image: Floats, steps: int) -> Window:
+        """Run the simulation for `steps` time steps with one image; then the network is silent.
+
+        image: what the core gets, (*input shape), a row of `Model.core_input`. A few more steps
+        follow, so that all spikes arrive and PyNN has all that was recorded. Returns when it was.
+        """
+        with torch_threads(1):  # NEST crashes where torch has set more threads than NEST has
+            currents = input_currents(self._network, np.asarray(image, np.float32)[None])
+            return self.present_currents({name: c[0] for name, c in currents.items()}, steps)
+
+    def present_currents(
+        self,
+        currents: Mapping[str, Floats],
+        steps: int,
+        on_step: Callable[[int], None] = lambda step: None,
+    ) -> Window:
+        """Present an image given as currents (*shape) of the populations that see it.
+
+        on_step: called with the number of steps simulated; it may raise.
+        """
+        if self._objects.sim.get_current_time() == 0:
+            self._run(1)  # PyNN's first run takes a step longer than it is asked for
+        for name, current in currents.items():
+            self._objects.set_each(self.nodes[name], "I_e", current)
+        start, step = self._objects.nest.biological_time, 0
+        for stop in self._stops(steps):
+            for population in self._neural:
+                if population.release == step:
+                    self._release(population)
+            self._run(stop - step)
+            step = stop
+            on_step(step)
+        for population in self._network.spiking:
+            self._objects.set_all(self.nodes[population.name], {"V_th": NEVER})
+        self._run(self._longest + 1)
+        return Window(start, steps, 1)
+
+    def _run(self, steps: int) -> None:
+        self._objects.sim.run(steps * TIME_STEP_MS)
+
+    def _stops(self, steps: int) -> Iterator[int]:
+        """Yield the steps at which to stop: releases, reports of progress, the end."""
+        releases = {p.release for p in self._neural if 0 < p.release < steps}
+        yield from sorted(releases | set(range(STRIDE, steps, STRIDE)) | {steps})
+
+    def _release(self, population: Population) -> None:
+        nodes = self.nodes[population.name]
+        if population.kind == "spiking":
+            self._objects.set_all(nodes, {"V_th": 1.0})
+        if population.v_init.size == 1:
+            self._objects.set_all(nodes, {"V_m": population.v_init.item()})
+        else:
+            self._set_each(population, "V_m", population.v_init)
+
+
+def longest_delay(network: Network) -> int:
+    """Return the longest delay of a synapse, in time steps."""
+    return max((p.delay for p in network.synaptic()), default=1)
+
+
+def in_simulation(objects: ModuleType, network: Network) -> NestNetwork:
+    """Return the network in the caller's own simulation; raises BackendError if that is unfit."""
+    sim, longest = objects.sim, longest_delay(network) * TIME_STEP_MS
+    state = sim.simulator.state
+    found = state.dt, state.min_delay, state.spike_precision
+    if found != (TIME_STEP_MS, TIME_STEP_MS, "on_grid") or state.max_delay < longest:
+        what = (
+            f"is set up with timestep={found[0]:g}, min_delay={found[1]:g},"
+            f" max_delay={state.max_delay:g}, spike_precision={found[2]!r}"
+        )
+        fix = (
+            f"call sim.setup(timestep=1.0, min_delay=1.0, max_delay={longest:g} or more,"
+            " spike_precision='on_grid') before"
+        )
+        raise BackendError([Problem("pyNN.nest", what, fix)])
+    with torch_threads(1):
+        return NestNetwork(objects, network, state.threads, listable=True)

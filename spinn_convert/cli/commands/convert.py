@@ -1,0 +1,42 @@
+"""spinn-convert convert"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from spinn_convert.cli import options
+from spinn_convert.cli.console import output_console, print_json, print_written
+
+
+@click.command()
+@options.model
+@options.data
+@options.recipe
+@options.threads
+@options.out("MODEL.spinn")
+def convert(
+    model: Path,
+    data: Path | None,
+    method: str | None,
+    changes: tuple[str, ...],
+    threads: int | None,
+    out: Path | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Convert MODEL.onnx and write network.npz; simulate nothing."""
+    from spinn_convert.cli.progress import watching
+    from spinn_convert.cli.tables import population_table
+    from spinn_convert.jobs import convert as job
+    from spinn_convert.network.summary import as_json as content
+
+    source = options.source(model, data, method, changes, threads)
+    with watching() as watch:
+        made = job.execute(job.ConvertOptions(source, out, overwrite), watch)
+    if as_json:
+        print_json({"folder": str(made.folder), **content(made.network)})
+    else:
+        output_console().print(population_table(made.network))
+        print_written(made.folder)

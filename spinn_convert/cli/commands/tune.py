@@ -1,0 +1,54 @@
+"""spinn-convert tune"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import rich_click as click
+
+from spinn_convert.cli import options
+from spinn_convert.cli.console import output_console, print_json, print_written
+
+
+@click.command()
+@options.model
+@options.data
+@options.recipe
+@click.option(
+    "--images",
+    type=click.IntRange(1),
+    help="Calibration images to simulate [default: 400, fewer of a large network].",
+    panel=options.SIMULATION,
+)
+@options.threads
+@options.out("MODEL.tuned")
+def tune(
+    model: Path,
+    data: Path | None,
+    method: str | None,
+    changes: tuple[str, ...],
+    images: int | None,
+    threads: int | None,
+    out: Path | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Find scales, dynamics, read-out and steps for MODEL.onnx on its calibration images."""
+    from spinn_convert.cli.progress import watching
+    from spinn_convert.cli.tables import tuned_tables
+    from spinn_convert.jobs import recipe
+    from spinn_convert.jobs import tune as job
+
+    source = options.source(model, data, method, changes, threads)
+    with watching() as watch:
+        tuned, folder = job.execute(job.TuneOptions(source, images, out, overwrite), watch)
+    if as_json:
+        print_json({"folder": str(folder), "recommended": recipe.as_json(tuned.recipe)})
+        return
+    for table in tuned_tables(tuned):
+        output_console().print(table)
+    print_written(folder)
+    told = ["--data", str(data)] if data else []
+    words = ["spinn-convert", str(model), *told, "--method", str(folder / job.MARK)]
+    click.echo(f"recommended: {shlex.join(words)}")

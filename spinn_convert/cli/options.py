@@ -1,0 +1,126 @@
+"""Options that several commands take, and the records they become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import rich_click as click
+
+if TYPE_CHECKING:
+    from spinn_convert.jobs.prepare import Source
+
+CONVERSION, SIMULATION, OUTPUT, GATE = "Conversion", "Simulation", "Output", "Gate"
+FILE = click.Path(path_type=Path)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def several(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Return a decorator that adds all of the options, in this order."""
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+model = click.argument("model", type=FILE)
+data = click.option(
+    "--data", type=FILE, help="Images and labels, .npz [default: MODEL.npz].", panel=CONVERSION
+)
+recipe = several(
+    click.option(
+        "--method",
+        metavar="NAME|FILE",
+        help="default, paper or basic, or a file that tune wrote.",
+        panel=CONVERSION,
+    ),
+    click.option(
+        "--set",
+        "changes",
+        multiple=True,
+        metavar="SETTING=VALUE",
+        help="Change a setting of the method, such as copies=3; may be repeated."
+        " `spinn-convert settings` lists them.",
+        panel=CONVERSION,
+    ),
+)
+onnx = click.option(
+    "--onnx",
+    type=FILE,
+    help="Of a network.npz, the model it was made from [default: where that was].",
+    panel=CONVERSION,
+)
+threads = click.option(
+    "--threads", type=click.IntRange(1), help="CPU threads [default: all cores].", panel=SIMULATION
+)
+images = click.option(
+    "--images", type=click.IntRange(1), help="How many test images.", panel=SIMULATION
+)
+steps = click.option(
+    "--steps",
+    type=click.IntRange(1),
+    help="Time steps per image [default: as tuned, or by the depth].",
+    panel=SIMULATION,
+)
+read_out = click.option(
+    "--read-out",
+    type=click.Choice(["all", "late"]),
+    help="Read the output from step 0, or past its first spikes [default: late without clamp].",
+    panel=SIMULATION,
+)
+boards = several(
+    click.option(
+        "--board",
+        type=FILE,
+        metavar="FILE.cfg",
+        help="SpiNNaker machine, as in boards/ [default: ~/.spynnaker.cfg].",
+        panel=SIMULATION,
+    ),
+    click.option(
+        "--connectors",
+        type=click.Choice(["lists", "convolutions", "auto"]),
+        help="Synapses on boards as lists, kernels, or what saves [default: lists].",
+        panel=SIMULATION,
+    ),
+)
+
+
+def out(default: str) -> Callable[[F], F]:
+    """Return the options of a command that writes a folder."""
+    return several(
+        click.option(
+            "--out", type=FILE, help=f"Folder to write [default: {default}].", panel=OUTPUT
+        ),
+        click.option(
+            "--overwrite",
+            is_flag=True,
+            help="Replace the folder if spinn-convert wrote it.",
+            panel=OUTPUT,
+        ),
+        as_json,
+    )
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.", panel=OUTPUT)
+
+
+def source(
+    path: Path,
+    data: Path | None,
+    method: str | None,
+    changes: tuple[str, ...],
+    threads: int | None,
+    onnx: Path | None = None,
+) -> Source:
+    """Return what a job starts from; raises the errors of reading the method."""
+    from spinn_convert.jobs.prepare import Source
+    from spinn_convert.jobs.recipe import read_recipe
+    from spinn_convert.linear.threads import available_cores
+
+    told = method is not None or bool(changes)
+    recipe = read_recipe(method or "default", changes) if told else None
+    return Source(path, data, onnx, recipe, threads or available_cores())

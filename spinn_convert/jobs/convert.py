@@ -1,0 +1,58 @@
+"""Convert a model, and keep the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from spinn_convert.errors import DataError, Problem
+from spinn_convert.files import output
+from spinn_convert.jobs.prepare import NETWORK, Source, convert, prepare
+from spinn_convert.model import host
+from spinn_convert.model.load import Model
+from spinn_convert.network import store
+from spinn_convert.network.recording import Watch, unwatched
+from spinn_convert.network.records import Network
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """What to convert, and the folder to write: MODEL.spinn if none is given."""
+
+    source: Source
+    out: Path | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Converted:
+    """The network, and the folder that holds it."""
+
+    network: Network
+    folder: Path
+
+
+def execute(options: ConvertOptions, watch: Watch = unwatched) -> Converted:
+    """Convert a model and write network.npz to a new folder; nothing is simulated.
+
+    Raises the errors of every step; then nothing is left behind.
+    """
+    source = options.source
+    if source.is_network:
+        what = "is converted already"
+        raise DataError([Problem(str(source.path), what, "run it, or give the ONNX file")])
+    target = options.out or Path(f"{source.stem}.spinn")
+    with output.new_folder(target, options.overwrite, NETWORK) as folder:
+        prepared = prepare(source)
+        network = convert(prepared, watch)
+        save(prepared.model, network, folder)
+    return Converted(network, target)
+
+
+def save(model: Model, network: Network, folder: Path) -> None:
+    """Write the network, and what the host runs before and after it, for one image."""
+    store.save(network, folder / NETWORK)
+    if model.before:
+        (folder / "prefix.onnx").write_bytes(host.prefix(model).SerializeToString())
+    if model.after:
+        (folder / "suffix.onnx").write_bytes(host.suffix(model, 1).SerializeToString())

@@ -1,0 +1,60 @@
+"""Look at a model, or at a converted network; nothing is built or written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from spinn_convert.conversion.method import Method
+from spinn_convert.conversion.steps import converted, draft
+from spinn_convert.errors import ConversionError, DataError
+from spinn_convert.files.data import image_shape, load_dataset
+from spinn_convert.jobs.prepare import Source
+from spinn_convert.jobs.recipe import Recipe
+from spinn_convert.model.load import load
+from spinn_convert.network import store
+from spinn_convert.network.records import Network
+
+IMAGES = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Inspected:
+    """A network, all scales 1 where no images were found; warning: why not, if that matters."""
+
+    network: Network
+    warning: str = ""
+
+
+def execute(source: Source) -> Inspected:
+    """Return the network of a model, with scales from the first of its calibration images.
+
+    Images that were not asked for and do not fit are a warning; the scales are then 1. Raises the
+    errors of every step.
+    """
+    if source.is_network:
+        return Inspected(store.load(source.path))
+    data = source.data or source.path.with_suffix(".npz")
+    model = load(source.path, image_shape(data))
+    method = _unsimulated((source.recipe or Recipe()).method)
+    if source.data is None and not data.exists():
+        return Inspected(draft(model, method), "no images found: scales are not known")
+    try:
+        dataset = load_dataset(data, model.image_shape, None, model.takes_integers)
+        images = dataset.calibration[:IMAGES]
+        return Inspected(converted(model, images, method, source.threads))
+    except (DataError, ConversionError) as error:
+        if source.data is not None:
+            raise
+        return Inspected(draft(model, method), f"scales are not known: {error}")
+
+
+def _unsimulated(method: Method) -> Method:
+    """Return the method without what simulates images, which a table does not show."""
+    return replace(
+        method,
+        potentials="fixed",
+        correct_bias=False,
+        horizon=None,
+        reset="subtract",
+        dead_channels="layer",
+    )

@@ -1,0 +1,119 @@
+"""The first steps of every job: read model and images, know the network, calibrate it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spinn_convert.conversion.steps import classes, converted, draft
+from spinn_convert.errors import DataError, Problem
+from spinn_convert.files.data import Dataset, image_shape, load_dataset
+from spinn_convert.jobs.recipe import Recipe
+from spinn_convert.model.load import Model, load
+from spinn_convert.network import store
+from spinn_convert.network.recording import Watch, unwatched
+from spinn_convert.network.records import Network
+
+NETWORK = "network.npz"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a job starts from: an ONNX file, or the network.npz that was made of one.
+
+    data: images; None for the ONNX file's neighbour of the same stem. onnx: of a network.npz, the
+    file that it was made from; None for where that was. recipe: how an ONNX file is converted; None
+    for the default method. threads: of the CPU.
+    """
+
+    path: Path
+    data: Path | None = None
+    onnx: Path | None = None
+    recipe: Recipe | None = None
+    threads: int = 1
+
+    @property
+    def is_network(self) -> bool:
+        """Whether the network is converted already."""
+        return self.path.suffix == ".npz"
+
+    @property
+    def stem(self) -> str:
+        """What folders of results are named after."""
+        folder = self.path.parent.name
+        return folder.removesuffix(".spinn") if self.path.name == NETWORK else self.path.stem
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A model with its images, and its network: converted, or a draft whose scales are all 1."""
+
+    source: Source
+    model: Model
+    dataset: Dataset
+    network: Network
+
+
+def prepare(source: Source) -> Prepared:
+    """Read the model, its images and, if it is converted already, its network.
+
+    Raises ModelError, DataError or ConversionError that says what does not fit.
+    """
+    if source.onnx is not None and not source.is_network:
+        what, fix = f"{source.path} is an ONNX file itself", "leave --onnx out"
+        raise DataError([Problem(f"--onnx {source.onnx}", what, fix)])
+    found = _stored(source) if source.is_network else None
+    path = source.path if found is None else _origin(source, found)
+    data = source.data or path.with_suffix(".npz")
+    model = load(path, image_shape(data))
+    if found is None:
+        recipe = source.recipe or Recipe()
+        found = recipe.onto(draft(model, recipe.method))
+    elif found.made_from.get("sha256") != model.source.sha256:
+        what = f"was converted from another model than {path}"
+        fix = "name that model with --onnx, or convert again"
+        raise DataError([Problem(str(source.path), what, fix)])
+    dataset = load_dataset(data, model.image_shape, classes(model), model.takes_integers)
+    return Prepared(source, model, dataset, found)
+
+
+def convert(prepared: Prepared, watch: Watch = unwatched) -> Network:
+    """Return the network, calibrated on the images of the data and verified.
+
+    Raises ConversionError where that cannot be done.
+    """
+    source, recipe = prepared.source, prepared.source.recipe or Recipe()
+    if source.is_network:
+        return prepared.network
+    images = prepared.dataset.calibration
+    return recipe.onto(converted(prepared.model, images, recipe.method, source.threads, watch))
+
+
+def method_of(network: Network) -> dict[str, Any]:
+    """Return the settings that a network was converted with, if its file says so."""
+    found: dict[str, Any] = json.loads(network.made_from.get("method", "{}"))
+    return found
+
+
+def _stored(source: Source) -> Network:
+    if source.recipe is not None:
+        what = f"{source.path} is converted already: a method has no effect"
+        fix = "give the ONNX file, or leave --method and --set out"
+        raise DataError([Problem("--method", what, fix)])
+    return store.load(source.path)
+
+
+def _origin(source: Source, network: Network) -> Path:
+    """Return the ONNX file that a network was made from, which the ANN's answers come from."""
+    written = network.made_from.get("path", "")
+    beside = source.path.parent / Path(written).name
+    places = (
+        [source.onnx] if source.onnx else [Path(written), beside, beside.parents[1] / beside.name]
+    )
+    for place in places:
+        if place.is_file():
+            return place
+    what = f"the model it was made from is not at {' or '.join(map(str, places))}"
+    raise DataError([Problem(str(source.path), what, "name the ONNX file with --onnx")])

@@ -1,0 +1,23 @@
+"""Whether a network is good enough, for a user's own continuous integration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+NAMES = {"agreement": "agrees with the ANN on", "accuracy": "is right on"}
+
+
+def shortfalls(report: Mapping[str, Any], wanted: Mapping[str, float | None]) -> list[str]:
+    """Return a line for each of the SNN's scores below what is wanted, in per cent.
+
+    report: content of report.json. wanted: by "agreement" and "accuracy"; None for no limit.
+    """
+    lines = []
+    for score, limit in wanted.items():
+        found = 100 * report["snn"][score]
+        if limit is not None and found < limit:
+            ann = f"; the ANN is right on {report['ann']['accuracy']:.2%}"
+            reached = f"the SNN {NAMES[score]} {found:.2f} % of {report['images']} images"
+            lines.append(f"fell short: {reached}, not {limit:g} %{ann}")
+    return lines

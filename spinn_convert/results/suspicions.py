@@ -1,0 +1,33 @@
+"""What looks wrong with a model or its data, though nothing forbids it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spinn_convert.files.data import Dataset, Images
+from spinn_convert.results.report import Scores
+
+SEEN = 100
+"""Images looked at."""
+ENOUGH = 20
+"""Images that an accuracy says something of."""
+
+
+def suspicions(dataset: Dataset, scores: Scores, classes: int) -> tuple[str, ...]:
+    """Return in words what a user should look at before believing the scores."""
+    found = []
+    for name, images in (("images", dataset.images), ("calibration_images", dataset.calibration)):
+        if _constant(images):
+            found.append(f"{name}: every pixel of the first {min(SEEN, len(images))} is the same")
+    different = len(np.unique(dataset.labels)) > 1
+    if different and len(dataset.labels) >= ENOUGH and scores.ann <= 1 / max(classes, 2):
+        found.append(
+            f"the ANN itself is right on {scores.ann:.1%} of the images, no better than chance:"
+            " check that labels count from 0, and scale, mean and std"
+        )
+    return tuple(found)
+
+
+def _constant(images: Images) -> bool:
+    some = images[:SEEN]
+    return bool((some == some.flat[0]).all())
