@@ -35,9 +35,10 @@ def _nothing() -> None:
 class NestNetwork:
     """PyNN populations and projections of a network, in a simulation that is set up.
 
-    populations: by name; neurons are numbered in (C, H, W) order, potentials are in thresholds.
-    projections: by "source -> target". Record, connect and perturb them as any others; a population
-    drops what it receives before its release. State, because NEST has it.
+    populations: by name; neurons are numbered in (C, H, W) order, and their variable V_m is in
+    thresholds. projections: by "source -> target". Record, connect and perturb them as any others;
+    a population drops what it receives before its release. PyNN's unit of weights is 1000 times
+    NEST's, so a weight of 0.001 onto these neurons is one threshold. State, because NEST has it.
     """
 
     def __init__(

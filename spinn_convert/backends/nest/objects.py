@@ -133,13 +133,16 @@ class BulkConnector(Connector):  # type: ignore[misc]
         first_pre = projection.pre.node_collection[0].global_id
         first_post = projection.post.node_collection[0].global_id
         delay = projection.synapse_type.native_parameters["delay"].base_value
+        common = {"synapse_model": projection.nest_synapse_model}
+        listable = not isinstance(projection.synapse_type, StaticSynapse)
+        if listable:  # PyNN finds synapses again by their label and their sources
+            common["synapse_label"] = projection.nest_synapse_label
+            sim.simulator.state.stale_connection_cache = True
         for pre, post, weight in synapses(self._map, self._bits):
-            synapse = {
-                "synapse_model": projection.nest_synapse_model,
-                "weight": weight.astype(np.float64),
-                "delay": np.full(pre.size, delay),
-            }
-            nest.Connect(pre + first_pre, post + first_post, "one_to_one", synapse)
+            each = {"weight": weight.astype(np.float64), "delay": np.full(pre.size, delay)}
+            nest.Connect(pre + first_pre, post + first_post, "one_to_one", {**common, **each})
+            if listable:
+                projection._sources.update((np.unique(pre) + first_pre).tolist())
 
 
 def pynn(neurons_per_thread: int | None) -> SimpleNamespace:
