@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -57,3 +58,19 @@ def write_model(tmp_path):
 def method():
     """The paper's extended conversion, dead channels allowed."""
     return replace(PAPER, dead_channels="layer")
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """Return a function that runs the command line in this process, as a user's shell would."""
+    from spinn_convert.cli.main import main
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["spinn-convert", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return SimpleNamespace(returncode=ended.value.code, stdout=out, stderr=err)
+
+    return run
