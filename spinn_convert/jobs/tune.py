@@ -99,6 +99,7 @@ def execute(options: TuneOptions, watch: Watch = unwatched) -> tuple[Tuned, Path
     with output.new_folder(target, options.overwrite, MARK) as folder:
         prepared = prepare(source)
         model, dataset = prepared.model, prepared.dataset
+        _check_images(options, len(dataset.calibration))
         images = dataset.calibration[:]
         ann = host.logits(model, images, source.threads, watch("ANN"))
         known = dataset.calibration_labels
@@ -124,6 +125,14 @@ def _check(source: Source) -> None:
     ]
     if problems:
         raise DataError(problems)
+
+
+def _check_images(options: TuneOptions, count: int) -> None:
+    """Raise DataError for more images than half of those of the calibration."""
+    if options.images is not None and options.images > count // 2:
+        what = f"there are {count} calibration images, and half of them are calibrated on"
+        fix = f"use {count // 2} at most"
+        raise DataError([Problem(f"--images {options.images}", what, fix)])
 
 
 def tune(given: Model, known: _Known, options: TuneOptions, watch: Watch) -> Tuned:
