@@ -69,7 +69,9 @@ def test_script_agrees_with_the_report(write_model, tmp_path, reset, clamp_delay
 def test_script_of_the_example_runs(tmp_path):
     source = Source(EXAMPLES / "resnet18.onnx", threads=2)
     outcome = job.execute(RunOptions(source, images=2, out=tmp_path / "out"))
-    network = Source(tmp_path / "out" / "network.npz", onnx=source.path, data=EXAMPLES / "resnet18.npz")
+    network = Source(
+        tmp_path / "out" / "network.npz", onnx=source.path, data=EXAMPLES / "resnet18.npz"
+    )
     export.execute(ExportOptions(network, images=2, out=tmp_path / "script"))
     done = run_script(tmp_path / "script", tmp_path, "1")
     assert done.returncode == 0, done.stderr
