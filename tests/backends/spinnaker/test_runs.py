@@ -30,6 +30,8 @@ from spinn_convert.errors import BackendError
 from spinn_convert.network.rate import input_currents
 from spinn_convert.network.recording import Settings, Stimulus
 
+pytestmark = pytest.mark.spinnaker
+
 EMULATED = BOARDS / "emulated.cfg"
 ALL = ("stem", "down", "sum", "last")
 
@@ -57,6 +59,7 @@ def planned():
     return network, values, plan
 
 
+@pytest.mark.slow
 def test_emulated_board_is_the_arithmetic_bit_for_bit(planned, monkeypatch):
     """Several cores per population; more ticks than steps; image 3 as after a fresh boot."""
     network, values, plan = planned
@@ -80,6 +83,7 @@ def test_emulated_board_is_the_arithmetic_bit_for_bit(planned, monkeypatch):
     assert np.array_equal(found.readout["out"][2], alone.readout["out"][0])
 
 
+@pytest.mark.slow
 def test_losses_stop_a_run_unless_they_are_allowed():
     """Without peaks the ring buffers saturate: on the board as in the arithmetic."""
     rng = np.random.default_rng(5)
@@ -90,9 +94,7 @@ def test_losses_stop_a_run_unless_they_are_allowed():
         BackendError, match=r"down: image 0: [\d,]+ saturated inputs\n.*more images"
     ):
         spinnaker.run(network, Stimulus(values), settings, plan=plan)
-    found = spinnaker.run(
-        network, Stimulus(values), settings, plan=plan, allow_losses=True
-    )
+    found = spinnaker.run(network, Stimulus(values), settings, plan=plan, allow_losses=True)
     expected = board_arithmetic.run(network, Stimulus(values), settings, plan=plan)
     assert found.saturated["down"].min() > 0
     assert_same(replace(expected, saturated=found.saturated), found)
