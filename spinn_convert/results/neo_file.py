@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.errors import BackendError, DataError, Problem
+from spinn_convert.errors import BackendError, DataError, Problem, install
 from spinn_convert.linear.ops import Floats
 from spinn_convert.network.recording import Recording
 from spinn_convert.network.records import Network
@@ -30,7 +30,7 @@ def require_neo() -> None:
     """Raise BackendError if Neo or its file format is not installed."""
     missing = [name for name in ("neo", "nixio") if find_spec(name) is None]
     if missing:
-        fix = "pip install 'spinn-convert[neo]'"
+        fix = install("neo")
         raise BackendError([Problem("recordings", f"not installed: {', '.join(missing)}", fix)])
 
 
