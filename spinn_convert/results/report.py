@@ -65,7 +65,7 @@ def score(
     ann_logits: Floats,
     relu1_logits: Floats,
     labels: NDArray[np.int64],
-    threshold: float = 0.0,
+    threshold: float,
 ) -> Scores:
     """Compare outputs (B, T, N) with the ANN's (B, N) and labels (B,).
 
