@@ -85,18 +85,20 @@ def scaled(
     method: Method,
     threads: int,
     watch: Watch = unwatched,
+    correcting: int = CORRECTING_IMAGES,
 ) -> Network:
     """Return the network with lambda (C,) of every spiking layer, verified and then corrected.
 
     model, layers: as `folded` returns them. images: of the calibration; initial potentials and
-    biases are corrected on the first of them, 100 or as many as make less than MOST_SPIKES.
+    biases are corrected on the first of them, `correcting` or as many as make less than
+    MOST_SPIKES.
     """
     network = _with_copies(model, layers, scales, method)
     verify(model, layers, network, images[:CHECKED_IMAGES], threads)
     if method.corrects:
         steps = method.horizon or 12 + network.depth // 2
         fitting = MOST_SPIKES / (LARGEST_RATE * steps * neurons(network))
-        some = images[: int(np.clip(fitting, 1, CORRECTING_IMAGES))]
+        some = images[: int(np.clip(fitting, 1, correcting))]
         values = host.core_input(model, some, threads)
         network = correct(
             network,
