@@ -121,7 +121,7 @@ def tuned_tables(tuned: Any) -> list[Table]:
     title = f"steps, and synaptic events per image, on {tuned.simulated} other calibration images"
     ways = Table(
         title=title,
-        caption="steps counted with the depth, as on a board; alike: as the ANN, mean of eight steps;"
+        caption="steps counted with the depth, as on a board; alike: to the ANN, mean of 8 steps;"
         " V(0): initial potentials; copied: layers with several neurons per activation",
     )
     for column in ("d", "V(0)", "copied", "read", "neurons", "images"):
