@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
@@ -192,10 +192,18 @@ def evaluated(
     """Return the values of tensors that depend on no input."""
     if not names:
         return {}
+    return dict(zip(names, computed(source, part(proto, [], names), {})))
+
+
+def computed(
+    source: Source, proto: onnx.ModelProto, feeds: Mapping[str, NDArray[np.generic]]
+) -> list[NDArray[np.generic]]:
+    """Return what a part of the file makes of its inputs."""
     options = _options(onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
-    session = _session(source.path, part(proto, [], names), options)
-    with by_onnxruntime(source.path, "compute its constants"), growing_by(ROOM):
-        return dict(zip(names, session.run(list(names), {})))
+    session = _session(source.path, proto, options)
+    with by_onnxruntime(source.path, "compute a part of this model"), growing_by(ROOM):
+        found: list[NDArray[np.generic]] = session.run(None, dict(feeds))
+    return found
 
 
 def averaged(source: Source, pooled: Collection[str]) -> Source:

@@ -25,6 +25,7 @@ from spinn_convert.model.file import (
     static_shape,
 )
 from spinn_convert.model.graph import Graph, Node
+from spinn_convert.model.moved import File
 from spinn_convert.model.nodes import (
     Names,
     Values,
@@ -105,8 +106,10 @@ def _load(original: Source, source: Source, sizes: tuple[int, ...]) -> Model:
     values.update(evaluated(source, simple, halves.constants))
     values[halves.entry] = Tensor(halves.entry, entry[1:])
     names = names_of(simple.graph)
-    nodes += read_nodes(path, halves.core, values, names, shapes)
-    nodes += _extended(simple.graph, halves.after, values, names, nodes)
+    batch = source.sizes[0] if batched else 1
+    file = File(source, simple, sizes, batch)
+    nodes += read_nodes(file, halves.core, values, names, shapes)
+    nodes += _extended(file, halves.after, values, names, nodes)
     graph = Graph(tuple(nodes), _handed_back(simple.graph, halves.after, values, nodes))
     outputs = [value.name for value in simple.graph.output]
     after = ancestors(simple.graph.node, outputs, graph.outputs)
@@ -115,7 +118,7 @@ def _load(original: Source, source: Source, sizes: tuple[int, ...]) -> Model:
         original,
         graph,
         tuple(sizes[1:] if batched else sizes),
-        source.sizes[0] if batched else 1,
+        batch,
         batched,
         tuple((value.name, _without_batch(value)) for value in simple.graph.output),
         tuple(node.op_type for node in halves.before),
@@ -189,7 +192,7 @@ def _handed_back(
 
 
 def _extended(
-    graph: onnx.GraphProto,
+    file: File,
     after: Sequence[onnx.NodeProto],
     values: Values,
     names: Names,
@@ -199,6 +202,7 @@ def _extended(
 
     So a bias or a global pooling behind the last convolution belongs to the core.
     """
+    graph = file.simple.graph
     outputs = {value.name for value in graph.output}
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
@@ -214,7 +218,7 @@ def _extended(
             if len(node.output) != 1 or node.output[0] not in behind:
                 break
             try:
-                new = read_node(node, known, names)
+                new = read_node(file, node, known, names)
             except (Unsupported, KeyError):
                 break
             at, path = node.output[0], path + new
