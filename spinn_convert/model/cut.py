@@ -14,7 +14,10 @@ import onnx
 
 from spinn_convert.model.file import ancestors, reads, subgraphs
 
-PRODUCTS = {"MatMul", "Gemm", "FusedMatMul", "MatMulInteger", "QLinearMatMul"}
+PRODUCTS = {
+    *("MatMul", "Gemm", "FusedMatMul", "MatMulInteger", "MatMulIntegerToFloat", "QLinearMatMul"),
+    *("QGemm", "DynamicQuantizeMatMul", "MatMulNBits"),
+}
 WEIGHTED = {
     *("Conv", "ConvTranspose", "FusedConv", "ConvInteger", "QLinearConv", "DeformConv"),
     *("LSTM", "GRU", "RNN"),

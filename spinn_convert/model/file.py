@@ -20,7 +20,7 @@ from onnx import TensorProto, helper
 from spinn_convert.errors import ModelError, Problem
 from spinn_convert.linear.ops import Shape
 from spinn_convert.model.address_space import growing_by
-from spinn_convert.model.check import bound_external, check
+from spinn_convert.model.check import bound_external, check, unreadable_external
 
 PROVIDERS = ["CPUExecutionProvider"]
 TYPES = {
@@ -65,6 +65,7 @@ def parse(path: Path) -> Source:
         raise ModelError([Problem(str(path), error.strerror or str(error), fix)]) from error
     sha256 = hashlib.sha256(content).hexdigest()
     del content
+    proto = onnx.ModelProto()
     try:
         proto = onnx.load(path, load_external_data=False)
         bound_external(path, proto)
@@ -73,7 +74,9 @@ def parse(path: Path) -> Source:
         raise
     except Exception as error:  # protobuf raises types of its own, external data OSError
         what = f"this is not a complete ONNX file ({error})"
-        raise ModelError([Problem(str(path), what, "export the model again")]) from error
+        found = unreadable_external(path, proto)
+        again = [Problem(str(path), what, "export the model again")]
+        raise ModelError(found or again) from error
     if not proto.graph.node:
         what = "this is not an ONNX file, or it has no nodes"
         raise ModelError([Problem(str(path), what, "export the model again")])

@@ -30,13 +30,14 @@ from spinn_convert.model.nodes import (
     Names,
     Values,
     constants,
+    named,
     names_of,
-    place,
     read_node,
     read_nodes,
     used_tensors,
 )
 from spinn_convert.model.operators import Tensor, Unsupported
+from spinn_convert.model.refusal import Refused, refuse_quantised, together
 
 MOST_ELEMENTS = 2**25
 """Of a tensor in the core: 64 channels of 512 x 1024 neurons."""
@@ -98,6 +99,7 @@ def _load(original: Source, source: Source, sizes: tuple[int, ...]) -> Model:
     if halves is None:
         what = "no layer with weights depends on the input"
         raise ModelError([Problem(str(path), what, "export a trained network")])
+    refuse_quantised(path, halves.core)
     shapes = _shapes(source, simple, halves)
     entry = shapes[halves.entry]
     batched = len(sizes) != 3 or len(entry) != 4
@@ -162,17 +164,18 @@ def _shapes(source: Source, proto: onnx.ModelProto, halves: Cut) -> dict[str, Sh
         what = f"the shape of {halves.entry}, which the first layer with weights reads, is unknown"
         fix = "export the model with a fixed image size"
         raise ModelError([Problem(str(source.path), what, fix)])
-    problems = [
-        Problem(
-            f"{source.path}, {place(made[name]) if name in made else name}",
+    refused = [
+        Refused(
+            named(made[name]) if name in made else name,
+            made[name].op_type if name in made else "input",
             f"its result of shape {shape} has more than {MOST_ELEMENTS:,} elements",
             "export the model for smaller images",
         )
         for name, shape in shapes.items()
         if prod(shape) > MOST_ELEMENTS
     ]
-    if problems:
-        raise ModelError(problems)
+    if refused:
+        raise ModelError(together(source.path, refused))
     return shapes
 
 

@@ -8,7 +8,7 @@ the batch again and every image has its own elements, all at the same places.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 
@@ -54,12 +54,22 @@ class File:
 class Moved:
     """Elements of a tensor, in axes of which the first is not the batch.
 
-    index: of the tensor (batch, *shape), flat. refused: why the node that moved them was not read.
+    index: of the tensor (batch, *shape), flat. node: the first that moved them; refused: why its
+    reader did not.
     """
 
     tensor: Tensor
     index: Index
+    node: onnx.NodeProto
     refused: Unsupported
+
+
+class Astray(Unsupported):
+    """Raised for elements that have not come back to their images; `node` moved them away."""
+
+    def __init__(self, value: Moved) -> None:
+        super().__init__(value.refused.what, value.refused.fix)
+        self.node = value.node
 
 
 def moved(
@@ -76,16 +86,15 @@ def moved(
     fixed = all(value is None or isinstance(value, np.ndarray) for value in others)
     if node.op_type not in MOVING or not fixed or not isinstance(first, Tensor | Moved):
         raise refused
-    tensor = first.tensor if isinstance(first, Moved) else first
-    whole = (file.images, *tensor.shape)
-    index = first.index if isinstance(first, Moved) else elements(whole)
-    arrays = {node.input[0]: index} | {
+    if isinstance(first, Tensor):
+        first = Moved(first, elements((file.images, *first.shape)), node, refused)
+    arrays = {node.input[0]: first.index} | {
         name: value for name, value in zip(node.input[1:], others) if isinstance(value, np.ndarray)
     }
     try:
         found = _moved_by(file, node, arrays)
         return {
-            name: _apart(file, tensor, name, index) or Moved(tensor, index, refused)
+            name: _apart(file, first.tensor, name, index) or replace(first, index=index)
             for name, index in found.items()
         }
     except ModelError as error:
@@ -139,12 +148,12 @@ def of_one_image(
 ) -> list[Tensor | Array | None]:
     """Return a node's inputs, of constants that the file repeats for each image of a batch one.
 
-    Raises Unsupported for elements that have not come back to their images.
+    Raises Astray for elements that have not come back to their images.
     """
     found = []
     for value in inputs:
         if isinstance(value, Moved):
-            raise value.refused
+            raise Astray(value)
         found.append(value)
     ranks = {len(value.shape) + 1 for value in inputs if isinstance(value, Tensor)}
     for place, value in enumerate(inputs):

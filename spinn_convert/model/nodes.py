@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import onnx
 from onnx import helper, numpy_helper
 
-from spinn_convert.errors import ModelError, Problem
+from spinn_convert.errors import ModelError
 from spinn_convert.linear.maps import LinearMap
 from spinn_convert.linear.ops import Affine, MaxPool, Shape, pooled_shape
 from spinn_convert.model.file import reads
 from spinn_convert.model.graph import Node
-from spinn_convert.model.moved import File, Moved, moved, of_one_image
+from spinn_convert.model.moved import Astray, File, Moved, moved, of_one_image
 from spinn_convert.model.operators import Array, Step, Tensor, Unsupported, read
+from spinn_convert.model.refusal import Refused, together
 
 Values = dict[str, Tensor | Array | Moved | None]
 
@@ -61,25 +62,25 @@ def read_nodes(
     Raises ModelError with everything that could not be read.
     """
     nodes: list[Node] = []
-    problems = []
+    refused = []
     for proto in protos:
         if not all(name in values for name in proto.input):
             continue  # made by a node that was refused
         try:
             nodes += read_node(file, proto, values, names)
         except Unsupported as error:
-            where = f"{file.source.path}, {error.where or place(proto)}"
-            problems.append(Problem(where, error.what, error.fix))
+            node = error.node if isinstance(error, Astray) else proto
+            refused.append(Refused(named(node), node.op_type, error.what, error.fix))
             known = {name: (shapes or {}).get(name, ()) for name in proto.output}
             values.update({name: Tensor(name, s[1:]) for name, s in known.items() if len(s) > 1})
-    if problems:
-        raise ModelError(problems)
+    if refused:
+        raise ModelError(together(file.source.path, refused))
     return nodes
 
 
-def place(node: onnx.NodeProto) -> str:
-    """Return how messages name a node."""
-    return f"node {node.name or node.output[0]} ({node.op_type})"
+def named(node: onnx.NodeProto) -> str:
+    """Return how messages name a node: as the file does, or by its first output."""
+    return node.name or node.output[0]
 
 
 def read_node(file: File, proto: onnx.NodeProto, values: Values, names: Names) -> list[Node]:
@@ -108,7 +109,6 @@ def _results(
         own = of_one_image(file, node, inputs)
         result = read(operator, own, attributes, len(node.output))
     except Unsupported as error:
-        error.where = error.where or place(node)
         return moved(file, node, inputs, error)
     results = result if isinstance(result, tuple) else (result,)
     for position, name in enumerate(node.output):

@@ -36,11 +36,11 @@ class Step:
 
 
 class Unsupported(Exception):
-    """Raised by a reader: what cannot be read, what the user can do, and at which node."""
+    """Raised by a reader: what cannot be read, and what the user can do."""
 
-    def __init__(self, what: str, fix: str = "", where: str = "") -> None:
+    def __init__(self, what: str, fix: str = "") -> None:
         super().__init__(what)
-        self.what, self.fix, self.where = what, fix, where
+        self.what, self.fix = what, fix
 
 
 ONE_MORE = "keep one more axis, of size 1"
