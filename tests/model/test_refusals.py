@@ -65,10 +65,10 @@ def test_bytes_before_the_first_layer_are_no_quantised_model(tmp_path):
     for name, value in (("unit", np.float32(1 / 32)), ("zero", np.int8(0))):
         proto.graph.initializer.append(numpy_helper.from_array(value, name))
     undone = [
-        helper.make_node("QuantizeLinear", ["x", "unit", "zero"], ["q"]),
-        helper.make_node("DequantizeLinear", ["q", "unit", "zero"], ["d of q"]),
+        helper.make_node("QuantizeLinear", ["x", "unit", "zero"], ["pixels"]),
+        helper.make_node("DequantizeLinear", ["pixels", "unit", "zero"], ["undone"]),
     ]
-    proto.graph.node[0].input[0] = "d of q"
+    proto.graph.node[0].input[0] = "undone"
     nodes = [*undone, *proto.graph.node]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
