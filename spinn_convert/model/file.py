@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
@@ -20,7 +20,7 @@ from onnx import TensorProto, helper
 from spinn_convert.errors import ModelError, Problem
 from spinn_convert.linear.ops import Shape
 from spinn_convert.model.address_space import growing_by
-from spinn_convert.model.check import bound_external, check
+from spinn_convert.model.check import bound_external, check, unreadable_external
 
 PROVIDERS = ["CPUExecutionProvider"]
 TYPES = {
@@ -65,6 +65,7 @@ def parse(path: Path) -> Source:
         raise ModelError([Problem(str(path), error.strerror or str(error), fix)]) from error
     sha256 = hashlib.sha256(content).hexdigest()
     del content
+    proto = onnx.ModelProto()
     try:
         proto = onnx.load(path, load_external_data=False)
         bound_external(path, proto)
@@ -73,7 +74,9 @@ def parse(path: Path) -> Source:
         raise
     except Exception as error:  # protobuf raises types of its own, external data OSError
         what = f"this is not a complete ONNX file ({error})"
-        raise ModelError([Problem(str(path), what, "export the model again")]) from error
+        found = unreadable_external(path, proto)
+        again = [Problem(str(path), what, "export the model again")]
+        raise ModelError(found or again) from error
     if not proto.graph.node:
         what = "this is not an ONNX file, or it has no nodes"
         raise ModelError([Problem(str(path), what, "export the model again")])
@@ -192,10 +195,18 @@ def evaluated(
     """Return the values of tensors that depend on no input."""
     if not names:
         return {}
+    return dict(zip(names, computed(source, part(proto, [], names), {})))
+
+
+def computed(
+    source: Source, proto: onnx.ModelProto, feeds: Mapping[str, NDArray[np.generic]]
+) -> list[NDArray[np.generic]]:
+    """Return what a part of the file makes of its inputs."""
     options = _options(onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
-    session = _session(source.path, part(proto, [], names), options)
-    with by_onnxruntime(source.path, "compute its constants"), growing_by(ROOM):
-        return dict(zip(names, session.run(list(names), {})))
+    session = _session(source.path, proto, options)
+    with by_onnxruntime(source.path, "compute a part of this model"), growing_by(ROOM):
+        found: list[NDArray[np.generic]] = session.run(None, dict(feeds))
+    return found
 
 
 def averaged(source: Source, pooled: Collection[str]) -> Source:

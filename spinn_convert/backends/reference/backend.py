@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spinn_convert.backends.reference.ordered import in_order
 from spinn_convert.backends.reference.program import (
     Program,
     channels_last,
@@ -139,22 +139,22 @@ def _on_cores(
     network: Network, program: Program, stimulus: Stimulus, settings: Settings
 ) -> Iterator[ImageOutcome]:
     """Yield results in the order of the images, computing `threads` of them at a time."""
+    chunks = _biases(network, program, stimulus)
+    return in_order(
+        chunks, settings.threads, lambda bias: _simulate(network, program, bias, settings)
+    )
+
+
+def _biases(network: Network, program: Program, stimulus: Stimulus) -> Iterator[NDArray[np.int32]]:
+    """Yield the currents into all neurons, (images, neurons), for a few images at a time."""
     offsets = dict(zip(program.names, program.populations[:, 0]))
-    pool = ThreadPoolExecutor(settings.threads)
-    running: list[Future[ImageOutcome]] = []
-    try:
-        for start in range(0, len(stimulus.values), CHUNK):
-            currents = input_currents(network, stimulus.values[start : start + CHUNK])
-            biases = np.repeat(program.bias[None], len(next(iter(currents.values()))), 0)
-            for name, current in currents.items():
-                values = to_integers(program, name, current)
-                biases[:, offsets[name] : offsets[name] + values.shape[1]] = values
-            ahead = [pool.submit(_simulate, network, program, bias, settings) for bias in biases]
-            yield from (future.result() for future in running)
-            running = ahead
-        yield from (future.result() for future in running)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    for start in range(0, len(stimulus.values), CHUNK):
+        currents = input_currents(network, stimulus.values[start : start + CHUNK])
+        biases = np.repeat(program.bias[None], len(next(iter(currents.values()))), 0)
+        for name, current in currents.items():
+            values = to_integers(program, name, current)
+            biases[:, offsets[name] : offsets[name] + values.shape[1]] = values
+        yield biases
 
 
 def _on_device(
