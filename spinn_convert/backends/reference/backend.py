@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from spinn_convert.backends.reference.limits import check_range
 from spinn_convert.backends.reference.ordered import in_order
 from spinn_convert.backends.reference.program import (
     Program,
@@ -20,7 +21,7 @@ from spinn_convert.backends.reference.program import (
     compile_program,
     to_integers,
 )
-from spinn_convert.errors import BackendError, Problem
+from spinn_convert.errors import Problem
 from spinn_convert.network.rate import CHUNK, columns, input_currents
 from spinn_convert.network.recording import Progress, Recording, Settings, Stimulus, silent
 from spinn_convert.network.records import Network, out_degrees
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 NAME = "reference"
 DEFAULT_IMAGES = None
-LARGEST_POTENTIAL = 1 << 30
 
 
 def check(network: Network, settings: Settings) -> list[Problem]:
@@ -43,10 +43,11 @@ def run(
 ) -> Recording:
     """Simulate all images; spikes, potentials and events are exact.
 
-    Raises BackendError when a membrane potential leaves the range of the integers.
+    Raises BackendError where a neuron gets more in one step than the integers hold.
     """
     started = time.perf_counter()
     program = compile_program(network)
+    check_range(program)
     built = time.perf_counter()
     device = _cuda()
     found = (
@@ -96,7 +97,7 @@ def _simulate(
     """Simulate one image, given the current into every neuron."""
     from spinn_convert.backends.reference.kernel import simulate
 
-    spikes, begins, events, readout, potentials = simulate(
+    spikes, begins, events, readout = simulate(
         program.wiring,
         bias,
         program.v_init,
@@ -105,15 +106,11 @@ def _simulate(
         program.one,
         settings.steps,
     )
-    largest = int(np.abs(potentials.astype(np.int64)).max(initial=0))
-    if largest >= LARGEST_POTENTIAL:
-        what = f"a membrane potential reached {largest / program.one:.0f} thresholds"
-        raise BackendError([Problem(NAME, what, "simulate fewer steps")])
     order = np.concatenate([channels_last(p.shape) for p in network.readouts])
     sizes = [p.size for p in network.readouts]
     shifts = np.repeat(_begins(sizes), sizes)
     ordered = np.empty(readout.shape, np.float32)
-    ordered[:, order + shifts] = readout.astype(np.float32) / program.one
+    ordered[:, order + shifts] = readout / program.one
     rows = {
         name: spike_rows(program, name, spikes, begins[program.names.index(name)])
         for name in settings.record
@@ -170,7 +167,7 @@ def _on_device(
     degrees = out_degrees(network)
     for start in range(0, len(stimulus.values), CHUNK):
         currents = input_currents(network, stimulus.values[start : start + CHUNK])
-        dense = simulate(network, currents, settings.steps, device)
+        dense = simulate(network, program, currents, settings.steps, device)
         for image in range(len(stimulus.values[start : start + CHUNK])):
             fired = {
                 name: spikes[:, image].flatten(1).cpu().numpy()
