@@ -9,11 +9,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from spinn_convert.conversion.fold import Layer
-from spinn_convert.errors import ConversionError, Problem
+from spinn_convert.errors import ConversionError, ModelError, Problem
 from spinn_convert.linear.ops import Floats, Gather, Scale
 from spinn_convert.model import host
 from spinn_convert.model.file import described, part
-from spinn_convert.model.load import Model, simplified
+from spinn_convert.model.load import Model, for_one_image, simplified
 from spinn_convert.network import rate
 from spinn_convert.network.records import Network
 
@@ -28,7 +28,8 @@ def verify(
     """Compare all populations with the file's tensors, first unclipped, then clipped at lambda.
 
     images: (B, *image shape), a few. Returns the largest error, relative to the largest value of
-    its tensor. Raises ConversionError that names the first population that differs by over 1e-4.
+    its tensor. Raises ConversionError that names the first population that differs by over 1e-4,
+    ModelError if the file does so itself for several images at a time.
     """
     proto = simplified(model, model.batch or len(images))
     tolerance = TOLERANCE_OF_HALVES if _has_halves(proto) else TOLERANCE
@@ -48,6 +49,11 @@ def verify(
         for layer in compared:
             error = _error(layer, ours[layer.name], theirs[layer.measured])
             if not error <= tolerance:
+                mixed = model.batch is None and host.mixes_images(
+                    model, images, layer.measured, threads
+                )
+                if mixed:
+                    raise ModelError([for_one_image(model)])
                 raise ConversionError([_problem(model, layer, error, clip)])
             worst = max(worst, error)
     return worst
@@ -59,8 +65,11 @@ def _joined(chunks: Iterator[dict[str, Floats]]) -> dict[str, Floats]:
 
 
 def _has_halves(proto: onnx.ModelProto) -> bool:
-    halves = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
-    return any(tensor.data_type in halves for tensor in proto.graph.initializer)
+    """Return if weights are in float16, or tensors are cast to it."""
+    types = {tensor.data_type for tensor in proto.graph.initializer}
+    casts = (node for node in proto.graph.node if node.op_type == "Cast")
+    types.update(a.i for node in casts for a in node.attribute if a.name == "to")
+    return not types.isdisjoint((TensorProto.FLOAT16, TensorProto.BFLOAT16))
 
 
 def _comparable(layers: Sequence[Layer]) -> list[Layer]:
