@@ -78,7 +78,7 @@ def calibrated(
     Initial potentials (and biases) are corrected on the first of them: 100, or as many as leave
     less than MOST_SPIKES.
     """
-    scales = calibrate(model, layers, images, method, threads, progress)
+    scales = calibrate(model, layers, images, method, threads, progress).scales
     return scaled(model, layers, images, scales, method, threads, correcting)
 
 

@@ -166,10 +166,10 @@ def tune(
     judged, progress = known.part(0, MOST_IMAGES), watch("ReLU1")
     scalings = []
     for method, found in zip(methods, scales):
-        scalings.append(_judged(model, layers, judged, method, found, job.threads))
+        scalings.append(_judged(model, layers, judged, method, found.scales, job.threads))
         progress(len(scalings), len(methods))
     best = _best(scalings)
-    lambdas = scales[best]
+    lambdas = scales[best].scales
     count = min(job.images or IMAGES, len(known.images) // 2)
     some = known.part(len(known.images) - count, len(known.images))
     rest = known.images[: len(known.images) - count]
