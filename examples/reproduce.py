@@ -179,7 +179,7 @@ def simulated_once(subject: Subject, run: Run, threads: int, out: Path) -> None:
         "images": len(images),
         "first_images": hashlib.sha256(images[:8].tobytes()).hexdigest()[:16],
         "version": __version__,
-        **({"left_out": readout.LEFT_OUT} if run.read_out == "late" else {}),
+        **({"left_out": (readout.DEPTHS, readout.MOST)} if run.read_out == "late" else {}),
     }
     label = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:10]
     path = out / "runs" / f"{subject.model.path.stem}-{run.group}-{label}.json"
