@@ -16,13 +16,13 @@ from spinn_convert.linear.ops import Floats
 DEPTHS, MOST = 0.6, 0.7
 """What is left out after the release: a share of the depth, and of the steps so far at most.
 
-The wave takes as long as the network is deep, however many steps follow: leaving out at least 0.55
-of the steps, as before, a network of depth 2 errs 2.7 times as much as when nothing is left out, now
-1.8 times. Chosen on validation images (600, 400, 300, 200): over 6 to 250 steps, the logits of
+The wave takes as long as the network is deep, however many steps follow: with at least 0.55 of the
+steps left out, as before, a network of depth 2 errs 2.7 times as much as with none, now 1.8 times.
+Chosen on 600, 400, 300 and 200 validation images: from step 6 to 130 or more, the logits of
 ResNet-18, -34, -50 and -101 err 3 to 5 % more than with the best share for each number of steps; 5
-to 8 % with half the depth, 3 to 7 % with all of it. While steps are few, the best share is 0.5, 0.65,
-0.7 and 0.85 of them. Of these images, 99 % agree with the ANN from step 19, 24, 25 and 53, as before.
-A detector of depth 26 reached its mAP in 65 steps with 13 left out, in 105 with 0.55 of the steps."""
+to 8 % with half the depth, 3 to 7 % with all of it. While steps are few, the best share is 0.5,
+0.65, 0.7 and 0.85 of them. 99 % agree with the ANN from step 19, 24, 25 and 53, as before. A
+detector of depth 26 reached its mAP in 65 steps with 13 left out, in 105 with 0.55 of the steps."""
 
 
 def starts(read_out: str, release: int, steps: int) -> NDArray[np.int64]:
