@@ -25,7 +25,7 @@ percentile just above zero, of which its bias is hundreds of times as much, and 
 raise it. At the floor, such a channel is rounded by a tenth of what others are, at most. The floor
 raises 4 % of the channels of a detector (mAP 0.505 with it, 0.503 of the ANN; also with 0.5; its
 ReLU1 error is the same to three digits from 0.01 to 0.2), 10 % of an untrained MobileNetV2, one of
-1,428 in ResNet-34, none in ResNet-18 and -50."""
+1,428 in ResNet-34, none in ResNet-18, -50 and -101."""
 LARGEST_BIAS = 20
 """Thresholds per step, for layers whose median channel is itself hardly active.
 With the floor above, biases are 2 thresholds at most in the ResNets, and 15 in the detector."""
