@@ -11,8 +11,8 @@ from spinn_convert.backends.nest import backend as nest
 from spinn_convert.backends.reference import backend as reference
 from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.convert import convert
-from spinn_convert.conversion.method import PAPER
 from spinn_convert.conversion.fold import fold
+from spinn_convert.conversion.method import PAPER
 from spinn_convert.jobs import run as pipeline
 from spinn_convert.linear.ops import Input, MaxPool, Relu, pooled_shape
 from spinn_convert.model.graph import Graph, Node

@@ -8,6 +8,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from spinn_convert.jobs.settings_file import KEYS, read_settings
 from support.networks import pooled_model
 from support.places import EXAMPLES
 
@@ -16,7 +17,6 @@ from spinn_convert.conversion.method import Method
 from spinn_convert.errors import DataError
 from spinn_convert.jobs import run as pipeline
 from spinn_convert.jobs import tune
-from spinn_convert.jobs.settings_file import KEYS, read_settings
 from spinn_convert.results import report
 
 

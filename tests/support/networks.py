@@ -6,8 +6,8 @@ import numpy as np
 from onnx import helper
 
 from spinn_convert.conversion.convert import convert
-from spinn_convert.conversion.method import PAPER
 from spinn_convert.conversion.fold import Layer
+from spinn_convert.conversion.method import PAPER
 from spinn_convert.linear.maps import LinearMap
 from spinn_convert.linear.ops import Conv, Dense, Floats
 
