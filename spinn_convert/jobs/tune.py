@@ -100,6 +100,7 @@ def execute(options: TuneOptions, watch: Watch = unwatched) -> tuple[Tuned, Path
     target = options.out or Path(f"{source.stem}.tuned")
     with output.new_folder(target, options.overwrite, MARK) as folder:
         prepared = prepare(source)
+        _check_images(options, len(prepared.dataset.calibration))
         plan = _budget(prepared, options)
         options.announce(_said(plan))
         known = _known(prepared, max(plan.calibrated, 2 * plan.simulated), watch)
@@ -123,6 +124,14 @@ def _check(source: Source) -> None:
     ]
     if problems:
         raise DataError(problems)
+
+
+def _check_images(options: TuneOptions, count: int) -> None:
+    """Raise DataError for more images than half of those of the calibration."""
+    if options.images is not None and options.images > count // 2:
+        what = f"there are {count} calibration images, and half of them are calibrated on"
+        fix = f"use {count // 2} at most"
+        raise DataError([Problem(f"--images {options.images}", what, fix)])
 
 
 def _budget(prepared: Prepared, options: TuneOptions) -> Budget:

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.calibrate import calibrate, calibrate_all
 from spinn_convert.conversion.convert import settled
 from spinn_convert.conversion.fold import Layer
 from spinn_convert.conversion.histogram import Statistics, passes
 from spinn_convert.conversion.method import Method
+from spinn_convert.conversion.steps import folded, scaled
 from spinn_convert.errors import ConversionError
 from spinn_convert.linear.maps import LinearMap
 from spinn_convert.model import host
+from spinn_convert.model.load import load
 
 PERCENTILES = (50, 99, 99.9, 99.99, 100)
 TINY = np.float32(1e-45)
@@ -128,7 +129,7 @@ def net(write_model):
         helper.make_node("GlobalAveragePool", ["r2"], ["g"]),
         helper.make_node("Flatten", ["g"], ["y"]),
     ]
-    model, layers = conversion.read(write_model(nodes, weights), None, "spiking")
+    model, layers = folded(load(write_model(nodes, weights)), Method())
     images = rng.integers(-32, 33, (60, 1, 6, 5)).astype(np.float32) / 16
     return model, layers, images
 
@@ -235,10 +236,10 @@ def shifted(write_model):
             helper.make_node("GlobalAveragePool", ["c"], ["g"]),
             helper.make_node("Flatten", ["g"], ["y"]),
         ]
-        model, layers = conversion.read(write_model(nodes, weights), None, "spiking")
         method = Method(99.9, potentials="fixed", **options)
+        model, layers = folded(load(write_model(nodes, weights)), method)
         found = calibrate(model, layers, images, method, 1)
-        network = conversion.scaled(model, layers, images, found.scales, method, 1)
+        network = scaled(model, layers, images, found, method, 1)
         return found, network
 
     return calibrated

@@ -11,10 +11,11 @@ from onnx import TensorProto, helper, numpy_helper
 from support.onnx_oracle import by_onnxruntime
 from support.onnx_text import HEAD, constant, ints, written
 
-from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.convert import PAPER
+from spinn_convert.conversion.method import PAPER
+from spinn_convert.conversion.steps import converted, folded
 from spinn_convert.conversion.verify import verify
 from spinn_convert.model import host
+from spinn_convert.model.load import load
 from spinn_convert.network import rate
 from spinn_convert.results.decode import decoder
 
@@ -24,10 +25,10 @@ LENIENT = replace(PAPER, percentile=100, normalisation="layer", dead_channels="l
 def assert_converted(proto, path, tolerance=1e-5, oracle=None):
     """Check the rates of the converted file against onnxruntime's outputs of the file itself."""
     onnx.save(proto, path)
-    model, layers = conversion.read(path, None, "spiking")
+    model, layers = folded(load(path), LENIENT)
     rng = np.random.default_rng(1)
     images = rng.standard_normal((6, *model.image_shape)).astype(np.float32)
-    network = conversion.calibrated(model, layers, images, LENIENT, 1)
+    network = converted(load(path), images, LENIENT, 1)
     assert verify(model, layers, network, images, 1) <= tolerance
     (rates,) = rate.rates(network, host.core_input(model, images, 1), clip=False)
     found = decoder(model, network, 1)(rates, images)

@@ -10,10 +10,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from support.onnx_text import HEAD, ints, written
 
-from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.convert import PAPER
+from spinn_convert.conversion.method import PAPER
+from spinn_convert.conversion.steps import converted, folded
 from spinn_convert.conversion.verify import verify
 from spinn_convert.errors import ModelError
+from spinn_convert.model.load import load
 
 LENIENT = replace(PAPER, percentile=100, normalisation="layer", dead_channels="layer")
 TAIL = "y = Conv (m, v)"
@@ -30,10 +31,10 @@ def refused(proto, path):
 
 
 def convert(path):
-    model, layers = conversion.read(path, None, "spiking")
+    model, layers = folded(load(path), LENIENT)
     rng = np.random.default_rng(1)
     images = rng.standard_normal((3, *model.image_shape)).astype(np.float32)
-    verify(model, layers, conversion.calibrated(model, layers, images, LENIENT, 1), images, 1)
+    verify(model, layers, converted(load(path), images, LENIENT, 1), images, 1)
 
 
 GRAPHS = {
