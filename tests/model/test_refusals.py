@@ -10,7 +10,7 @@ import pytest
 from onnx import helper, numpy_helper
 from onnxruntime import quantization
 from support.damage_seeds import convolutional
-from support.onnx_opsets import SHAPE, network
+from support.onnx_opsets import SHAPE, written_at
 
 from spinn_convert.errors import ModelError
 from spinn_convert.model.load import load
