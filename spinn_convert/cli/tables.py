@@ -19,6 +19,8 @@ SHOWN_LOSS = 0.01
 
 def result_table(report: dict[str, Any]) -> Table:
     """Return the short table at the end of a conversion."""
+    from spinn_convert.results.report import shown_steps
+
     network, snn, depth = report["network"], report["snn"], report["network"]["depth"]
     table = Table(
         show_header=False,
@@ -34,12 +36,7 @@ def result_table(report: dict[str, Any]) -> Table:
         ("first_step_within_half_percent", "steps to ANN - 0.5 %"),
         ("steps_to_99_percent_agreement", "steps to 99 % agreement"),
     ):
-        steps = snn[key]
-        shown = (
-            f"more than {report['steps']}"
-            if steps is None
-            else f"{steps} ({steps - depth} + depth {depth})"
-        )
+        shown = shown_steps(snn[key], depth, report["steps"])
         table.add_row(label, shown, end_section=key.startswith("steps"))
     table.add_row("neurons", f"{network['neurons']:,}")
     table.add_row("synapses", f"{network['synapses']:,}")
@@ -124,13 +121,14 @@ def tuned_tables(tuned: Any) -> list[Table]:
     title = f"steps, and synaptic events per image, on {tuned.simulated} other calibration images"
     ways = Table(
         title=title,
-        caption="counted with the depth, as on a board; alike: on the mean of eight steps",
+        caption="steps counted with the depth, as on a board; alike: to the ANN, mean of 8 steps;"
+        " V(0): initial potentials; copied: layers with several neurons per activation",
     )
-    for column in ("d", "potentials", "copied layers", "read-out", "neurons"):
+    for column in ("d", "V(0)", "copied", "read", "neurons", "images"):
         ways.add_column(column, justify="right")
     losses, agreements = (0.02, 0.01, 0.005), (0.98, 0.99)
     for column in (
-        *(f"ANN - {loss:.1%}" for loss in losses),
+        *(f"ANN-{loss:.1%}" for loss in losses),
         *(f"{a:.0%} alike" for a in agreements),
     ):
         ways.add_column(column, justify="right")
@@ -142,5 +140,5 @@ def tuned_tables(tuned: Any) -> list[Table]:
         ]
         method = way.method
         shown = str(method.clamp_delay), method.potentials, str(way.copied), way.read_out
-        ways.add_row(*shown, f"{way.neurons:,}", *cells)
+        ways.add_row(*shown, f"{way.neurons:,}", str(way.images), *cells)
     return [scalings, ways]

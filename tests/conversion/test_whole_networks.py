@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 from onnx import helper
 from support.onnx_variants import SHAPE, VARIANTS
 from support.torch_detector import detector
-from support.torch_networks import NETWORKS, export, trained
+from support.torch_networks import NETWORKS, export, pooled_channels_last, trained
 
 from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.method import PAPER
@@ -55,6 +56,25 @@ def test_network_equals_onnxruntime(name, dynamo, tmp_path):
     shape = (48, 48, 3) if name == "channels last" else (3, 64, 64)
     path = export(trained(name), tmp_path / "network.onnx", shape, dynamo)
     assert_same_function(*converted(path, shape))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [1, 2, None])
+@pytest.mark.parametrize("pixels_last", [False, True])
+def test_channels_last_in_memory_by_the_new_exporter(pixels_last, batch, tmp_path):
+    """The mean over channels-last pixels is exported as Reshape [-1] and Gather: as_strided."""
+    network = pooled_channels_last(pixels_last)
+    shape = (8, 9, 3) if pixels_last else (3, 8, 9)
+    path = export(network, tmp_path / "network.onnx", shape, True, batch=batch)
+    assert "as_strided" in "".join(node.name for node in onnx.load(path).graph.node)
+    assert_same_function(*converted(path, shape))
+
+
+@pytest.mark.slow
+def test_a_fixed_batch_of_the_new_exporter(tmp_path):
+    """Its Reshape says [2, channels]."""
+    path = export(trained("pooled first"), tmp_path / "network.onnx", (3, 64, 64), True, batch=2)
+    assert_same_function(*converted(path, (3, 64, 64)))
 
 
 @pytest.mark.parametrize(

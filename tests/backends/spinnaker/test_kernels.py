@@ -15,8 +15,8 @@ from spinn_convert.backends.board import arithmetic as board_arithmetic
 from spinn_convert.backends.spinnaker import backend as spinnaker
 from spinn_convert.backends.spinnaker import build as spinnaker_build
 from spinn_convert.backends.spinnaker import check as spinnaker_check
-from spinn_convert.backends.spinnaker.dry_run.costs import table
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
+from spinn_convert.backends.spinnaker.dry_run.text import table
 from spinn_convert.backends.spinnaker.kernels import layers as spinnaker_convolution
 from spinn_convert.backends.spinnaker.kernels.channels import Channels, merged, places
 from spinn_convert.backends.spinnaker.kernels.layers import chosen, compared, qualified
@@ -140,7 +140,7 @@ def test_reasons_are_told(planned):
     ways = qualified(plan)
     assert {name for name, way in ways.items() if not isinstance(way, str)} == KERNELS
     assert "from deep has stride (2, 2)" in ways["down"]
-    assert "hears a layer that is not made of kernels" in ways["last"]
+    assert "receives spikes from a layer that is not made of kernels" in ways["last"]
     assert "readout" in ways["out"]
     loud = Conv(np.full((4, 4, 1, 1), 40_000, np.float32))
     dilated = replace(conv(rng, 4, 4, 3, pads=(2,) * 4), dilation=(2, 2))
@@ -154,7 +154,7 @@ def test_reasons_are_told(planned):
     ):
         found = qualified(changed(plan, "inner", "stem", op))
         assert reason in found["inner"], reason
-        assert "hears a layer" in found["sum"]
+        assert "receives spikes from a layer" in found["sum"]
 
 
 def test_a_core_must_hold_the_kernels(planned, monkeypatch):

@@ -21,9 +21,10 @@ from spinn_convert.backends.spinnaker import build as spinnaker_build
 from spinn_convert.backends.spinnaker import check as spinnaker_check
 from spinn_convert.backends.spinnaker import losses as spinnaker_losses
 from spinn_convert.backends.spinnaker import session as spinnaker_session
-from spinn_convert.backends.spinnaker.dry_run.costs import energy, load_seconds, slowdown, table
+from spinn_convert.backends.spinnaker.dry_run.costs import energy, load_seconds, slowdown
 from spinn_convert.backends.spinnaker.dry_run.drawing import draw_placement
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
+from spinn_convert.backends.spinnaker.dry_run.text import table
 from spinn_convert.backends.spinnaker.machine import read_machine
 from spinn_convert.emulator.snapshot import snapshot
 from spinn_convert.errors import BackendError
@@ -256,8 +257,8 @@ def test_dry_run_maps_without_hardware(planned, tmp_path, monkeypatch, name):
     assert dry.chips > 1
     assert len(dry.machine) == (48 if name == "spin5" else 144)
     assert set(dry.sdram) == {chip for layer in dry.layers for chip in layer.chips}
-    assert dry.layers[4].heard == 108
-    assert dry.layers[0].heard == 10
+    assert dry.layers[4].senders == 108
+    assert dry.layers[0].senders == 10
     assert load_seconds(dry) == dry.loaded / 5e6 > 0
     best, worst = slowdown(dry, 1.0)
     assert 1 <= best <= worst
