@@ -6,7 +6,7 @@
 A residual network with random weights is converted, calibrated on the example's images at half
 their size, mapped on one virtual board, and presented three images on that one mapping; its
 binaries are executed in software. Every spike and output potential is compared with the integers,
-and the third image with a run of its own on a freshly booted board.
+and the last image with a run of its own on a freshly booted board.
 
 Needs sPyNNaker and unicorn: pip install 'spinn-convert[spinnaker,emulator]'.
 """
@@ -33,7 +33,7 @@ from spinn_convert.api import Connectors
 from spinn_convert.linear.ops import Floats
 from spinn_convert.network.records import neurons, synapse_counts
 
-IMAGES, STEPS, CALIBRATION, THREADS = 3, 31, 200, 2
+STEPS, CALIBRATION, THREADS = 31, 200, 2
 METHODS = {
     "subtract": replace(sc.PAPER, dead_channels="layer", clamp_delay=0),
     "constant": replace(sc.PAPER, dead_channels="layer", reset="constant"),
@@ -59,13 +59,13 @@ def halved(images: Floats) -> Floats:
     return np.ascontiguousarray(blocks.mean((3, 5)), np.float32)
 
 
-def converted(method: sc.Method) -> tuple[sc.Network, Floats, Floats]:
+def converted(method: sc.Method, images: int) -> tuple[sc.Network, Floats, Floats]:
     """Return the network, the images it is shown, and those that size the board's numbers."""
     data = sc.load_dataset(EXAMPLE.with_suffix(".npz"), sc.load(EXAMPLE))
     calibration = halved(data.calibration[:CALIBRATION])
     with tempfile.TemporaryDirectory() as folder:
         network = sc.convert(residual_model(Path(folder)), calibration, method, THREADS)
-    return network, halved(data.images[:IMAGES]), calibration
+    return network, halved(data.images[:images]), calibration
 
 
 def spikes(recording: sc.Recording, image: int) -> set[tuple[str, int, int]]:
@@ -83,19 +83,19 @@ def outputs(recording: sc.Recording, image: int) -> NDArray[np.float32]:
     return potentials[image]
 
 
-def claims(reset: str, connectors: Connectors) -> Iterator[Claim]:
+def claims(reset: str, connectors: Connectors, images: int) -> Iterator[Claim]:
     """Run integers, emulated board and freshly booted board."""
-    network, values, sizing = converted(METHODS[reset])
+    network, values, sizing = converted(METHODS[reset], images)
     names = [population.name for population in network.spiking]
     synapses = sum(synapse_counts(network).values())
-    print(f"{neurons(network):,} neurons, {synapses:,} synapses, {STEPS} steps, {IMAGES} images")
+    print(f"{neurons(network):,} neurons, {synapses:,} synapses, {STEPS} steps, {images} images")
     show = partial(sc.run, network, steps=STEPS, record=names, calibration=sizing, threads=THREADS)
     on_board = partial(
         show, backend="spinnaker", board=BOARDS / "emulated.cfg", connectors=connectors
     )
     expected, found = show(values, "spinnaker-integers"), on_board(values)
     print(", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in found.timing.items()))
-    for image in range(IMAGES):
+    for image in range(images):
         wanted = spikes(expected, image)
         wrong = len(wanted ^ spikes(found, image))
         yield at_most(f"image {image + 1}: of {len(wanted):,} spikes differ", wrong, 0)
@@ -103,9 +103,9 @@ def claims(reset: str, connectors: Connectors) -> Iterator[Claim]:
         what = f"image {image + 1}: of {differing.size} output potentials differ"
         yield at_most(what, int(differing.sum()), 0)
     alone = on_board(values[-1:])
-    wrong = len(spikes(found, IMAGES - 1) ^ spikes(alone, 0))
-    wrong += int((outputs(found, IMAGES - 1) != outputs(alone, 0)).sum())
-    yield at_most(f"image {IMAGES}: spikes and potentials unlike after a fresh boot", wrong, 0)
+    wrong = len(spikes(found, images - 1) ^ spikes(alone, 0))
+    wrong += int((outputs(found, images - 1) != outputs(alone, 0)).sum())
+    yield at_most(f"image {images}: spikes and potentials unlike after a fresh boot", wrong, 0)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -113,8 +113,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = parser_of(__doc__)
     parser.add_argument("--reset", choices=["subtract", "constant"], default="subtract")
     parser.add_argument("--connectors", choices=get_args(Connectors), default="lists")
+    parser.add_argument("--images", type=int, default=3)
     arguments = parser.parse_args(words)
-    return settle(claims(arguments.reset, arguments.connectors))
+    return settle(claims(arguments.reset, arguments.connectors, arguments.images))
 
 
 if __name__ == "__main__":
