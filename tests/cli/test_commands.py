@@ -110,7 +110,6 @@ def test_json_of_a_score_is_that_of_the_run(command, model):
 
 
 @pytest.mark.spinnaker
-@pytest.mark.skipif(find_spec("spynnaker") is None, reason="sPyNNaker is not installed")
 def test_json_of_a_mapping(command, model):
     board = ("--board", BOARDS / "virtual.cfg", "--set", "dead_channels=layer")
     mapped = read_json(command, "map", model, *board)

@@ -186,6 +186,7 @@ def test_damaged_idx_files_are_refused(tmp_path):
             datasets.fashion_mnist(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of torch, in its own exporter
 def test_trained_network_is_read(tmp_path, batches, capsys):
     data = archive(write(tmp_path, batches, "py2"))

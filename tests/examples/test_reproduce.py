@@ -52,6 +52,7 @@ def run(monkeypatch, model, out):
     reproduce.main()
 
 
+@pytest.mark.slow
 def test_tables_say_what_the_runs_say_and_nothing_runs_twice(small, monkeypatch, tmp_path):
     run(monkeypatch, small, tmp_path / "results")
     found = [json.loads(p.read_text()) for p in (tmp_path / "results" / "runs").iterdir()]

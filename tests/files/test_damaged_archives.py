@@ -117,6 +117,7 @@ def test_members_of_one_name(tmp_path):
     refused(path, "images twice")
 
 
+@pytest.mark.slow
 def test_an_archive_that_expands_without_end(tmp_path):
     path = tmp_path / "data.npz"
     count = 2**31 // (4 * 36) + 1

@@ -203,6 +203,7 @@ def renamed(each, old, new):
     each.output[:] = [new if name == old else name for name in each.output]
 
 
+@pytest.mark.slow
 def test_constants_that_are_huge_together(inspected):
     proto = tiny()
     huge_outputs(None, proto, 2**24 - 1)

@@ -66,6 +66,7 @@ def test_reset_stays_below_the_threshold():
     assert (plan.by_name["sum"].v_reset == plan.by_name["sum"].theta * 32768 - 1).all()
 
 
+@pytest.mark.slow
 def test_calibrated_reset_rescues_the_example(example, images):
     model, _, _, network = example
     values, labels = images[0][:50], images[1][:50]
