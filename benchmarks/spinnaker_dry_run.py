@@ -13,7 +13,7 @@ from pathlib import Path
 
 from spinn_convert.backends.board import arithmetic as board_arithmetic
 from spinn_convert.backends.board.plan import make_plan
-from spinn_convert.backends.spinnaker.dry_run.costs import table
+from spinn_convert.backends.spinnaker.dry_run.text import table
 from spinn_convert.backends.spinnaker.dry_run.drawing import draw_placement
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
 from spinn_convert.conversion import steps as conversion

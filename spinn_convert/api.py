@@ -10,7 +10,7 @@ import numpy as np
 
 from spinn_convert import backends
 from spinn_convert.conversion.method import Method, named_method
-from spinn_convert.conversion.steps import classes, converted
+from spinn_convert.conversion.steps import converted
 from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.files import data as files
 from spinn_convert.files.data import Dataset
@@ -18,6 +18,7 @@ from spinn_convert.linear.ops import Floats
 from spinn_convert.linear.threads import available_cores
 from spinn_convert.model import host
 from spinn_convert.model import load as models
+from spinn_convert.model.classes import number_of, threshold
 from spinn_convert.model.host import ImageSequence
 from spinn_convert.model.load import Model
 from spinn_convert.network.recording import (
@@ -55,7 +56,8 @@ def load_dataset(path: Path | str, model: Model) -> Dataset:
     A slice of the result's `images` or `calibration` is that input, float32. Raises DataError that
     lists every array that does not fit.
     """
-    return files.load_dataset(Path(path), model.image_shape, classes(model), model.takes_integers)
+    classes = number_of(model)
+    return files.load_dataset(Path(path), model.image_shape, classes, model.takes_integers)
 
 
 def convert(
@@ -148,18 +150,19 @@ def score(
     own. Raises DataError where they do not fit each other, ModelError if the model's output is no
     vector of logits.
     """
-    classes(model)
+    limit = threshold(model)
     truth, cores = np.asarray(labels, np.int64), threads or available_cores()
     count = len(recording.synaptic_events)
     if not count == len(images) == len(truth):
         what = f"{count} images recorded, {len(images)} images and {len(truth)} labels given"
         raise DataError([Problem("score", what, "give the images that were presented")])
+    number_of(model)
     decoding = decode.decoder(model, network, cores)
     values = host.core_input(model, images, cores)
     relu1 = decode.relu1_logits(network, values, images, decoding, cores, silent)
     how = read_out or default_read_out(network)
     snn = decode.snn_logits(network, recording, images, decoding, how, silent)
-    return report.score(snn, model.logits(images, cores), relu1, truth)
+    return report.score(snn, model.logits(images, cores), relu1, truth, limit)
 
 
 def _settings(

@@ -50,6 +50,11 @@ class BackendError(SpinnConvertError, RuntimeError):
     """A backend is not installed, or cannot run this network on this machine."""
 
 
+def install(extra: str) -> str:
+    """Return how to install what an extra of setup.cfg names; no index holds this package."""
+    return f"in a checkout of spinn_convert: pip install '.[{extra}]'"
+
+
 def printable(text: str) -> str:
     """Return text from a file in one line, what is not printable as its escape sequence."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -46,7 +46,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._phase, self._begun, self._share = "", time.monotonic(), (0, 0)
-        self._ended = threading.Event()
+        self._ended, self._stream = threading.Event(), sys.stderr  # which a phase may redirect
         self._thread = threading.Thread(target=self._print_all, daemon=True)
 
     def begin(self, phase: str) -> None:
@@ -68,7 +68,7 @@ class Lines:
     def _print_all(self) -> None:
         while not self._ended.wait(EVERY):
             if self._phase:
-                click.echo(self._line(), err=True)
+                click.echo(self._line(), file=self._stream)
 
     def _line(self) -> str:
         (done, total), taken = self._share, time.monotonic() - self._begun

@@ -19,6 +19,8 @@ SHOWN_LOSS = 0.01
 
 def result_table(report: dict[str, Any]) -> Table:
     """Return the short table at the end of a conversion."""
+    from spinn_convert.results.report import shown_steps
+
     network, snn, depth = report["network"], report["snn"], report["network"]["depth"]
     table = Table(
         show_header=False,
@@ -34,12 +36,7 @@ def result_table(report: dict[str, Any]) -> Table:
         ("first_step_within_half_percent", "steps to ANN - 0.5 %"),
         ("steps_to_99_percent_agreement", "steps to 99 % agreement"),
     ):
-        steps = snn[key]
-        shown = (
-            f"more than {report['steps']}"
-            if steps is None
-            else f"{steps} ({steps - depth} + depth {depth})"
-        )
+        shown = shown_steps(snn[key], depth, report["steps"])
         table.add_row(label, shown, end_section=key.startswith("steps"))
     table.add_row("neurons", f"{network['neurons']:,}")
     table.add_row("synapses", f"{network['synapses']:,}")

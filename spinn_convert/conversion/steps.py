@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from math import prod
 
 import numpy as np
 
@@ -50,18 +49,6 @@ def folded(model: Model, method: Method) -> tuple[Model, tuple[Layer, ...]]:
         fix = "export a network with ReLU between its layers"
         raise ModelError([Problem(str(model.path), what, fix)])
     return model, layers
-
-
-def classes(model: Model) -> int:
-    """Return the number of classes; raises ModelError if the file's output is no vector."""
-    shape = model.outputs[0][1]
-    if len(model.outputs) != 1 or shape is None or prod(shape) != max(shape, default=0):
-        shapes = ", ".join(f"{name} {shape or 'of any shape'}" for name, shape in model.outputs)
-        what = f"has the outputs {shapes}; a classifier has one vector of logits"
-        raise ModelError(
-            [Problem(str(model.path), what, "export the model with its logits as output")]
-        )
-    return prod(shape)
 
 
 def draft(model: Model, method: Method) -> Network:

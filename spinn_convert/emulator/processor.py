@@ -9,7 +9,7 @@ from typing import Any
 
 from spinn_convert.emulator.devices import Device, InterruptController
 from spinn_convert.emulator.memory import ITCM, ITCM_BYTES, PAGE, Memory
-from spinn_convert.errors import BackendError, Problem
+from spinn_convert.errors import BackendError, Problem, install
 
 _THUMB, _NO_FAST, _NO_NORMAL, _MODE = 0x20, 0x40, 0x80, 0x1F
 """Bits of the status register."""
@@ -26,7 +26,7 @@ def _unicorn() -> Any:
         import unicorn
         import unicorn.arm_const
     except ImportError as error:
-        fix = "pip install 'spinn-convert[emulator]'"
+        fix = install("emulator")
         raise BackendError([Problem("emulated board", "unicorn is not installed", fix)]) from error
     return unicorn
 

@@ -13,6 +13,7 @@ from spinn_convert.files import output
 from spinn_convert.jobs.prepare import Prepared, Source, convert, prepare
 from spinn_convert.jobs.script import DATA, Shown, write_nest, write_spinnaker
 from spinn_convert.model import host
+from spinn_convert.model.classes import predictions, threshold
 from spinn_convert.network.recording import Settings, Stimulus, Watch, unwatched
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_read_out, default_steps
@@ -80,7 +81,7 @@ def _shown(prepared: Prepared, network: Network, options: ExportOptions) -> Show
     return Shown(
         host.core_input(model, images, threads),
         dataset.labels[:count],
-        host.logits(model, images, threads).argmax(1),
+        predictions(host.logits(model, images, threads), threshold(model)),
         options.steps or default_steps(network, options.simulator == "spinnaker"),
         options.read_out or default_read_out(network),
     )

@@ -8,9 +8,10 @@ from typing import Literal
 
 from spinn_convert.backends.board.backend import clamp_problems, default_plan
 from spinn_convert.backends.spinnaker.check import missing_software
-from spinn_convert.backends.spinnaker.dry_run.costs import DryRun, table
+from spinn_convert.backends.spinnaker.dry_run.costs import DryRun
 from spinn_convert.backends.spinnaker.dry_run.drawing import draw_placement
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
+from spinn_convert.backends.spinnaker.dry_run.text import table
 from spinn_convert.backends.spinnaker.machine import read_machine
 from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import BackendError

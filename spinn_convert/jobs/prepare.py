@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spinn_convert.conversion.steps import classes, converted, draft
+from spinn_convert.conversion.steps import converted, draft
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.files.data import Dataset, image_shape, load_dataset
 from spinn_convert.jobs.recipe import Recipe
+from spinn_convert.model.classes import number_of
 from spinn_convert.model.load import Model, load
 from spinn_convert.network import store
 from spinn_convert.network.recording import Watch, unwatched
@@ -75,7 +76,7 @@ def prepare(source: Source) -> Prepared:
         what = f"was converted from another model than {path}"
         fix = "name that model with --onnx, or convert again"
         raise DataError([Problem(str(source.path), what, fix)])
-    dataset = load_dataset(data, model.image_shape, classes(model), model.takes_integers)
+    dataset = load_dataset(data, model.image_shape, number_of(model), model.takes_integers)
     return Prepared(source, model, dataset, found)
 
 

@@ -17,6 +17,7 @@ from spinn_convert.jobs.convert import save
 from spinn_convert.jobs.prepare import NETWORK, Prepared, Source, convert, method_of, prepare
 from spinn_convert.jobs.timing import Timing
 from spinn_convert.model import host
+from spinn_convert.model.classes import number, predictions, threshold
 from spinn_convert.network.recording import Recording, Settings, Stimulus, Watch, unwatched
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_read_out, default_steps
@@ -148,9 +149,11 @@ def simulate(
     read_out = options.read_out or default_read_out(network)
     with timing.phase("decode"):
         snn = decode.snn_logits(network, recording, images, logits, read_out, watch("decode"))
-    scores = report.score(snn, ann, relu1, dataset.labels[:count])
-    warnings = suspicions(dataset, scores, ann.shape[1])
-    return Simulated(recording, scores, ann.argmax(1), read_out, warnings, timing.seconds)
+    limit = threshold(model)
+    scores = report.score(snn, ann, relu1, dataset.labels[:count], limit)
+    warnings = suspicions(dataset, scores, number(ann.shape[1]))
+    answers = predictions(ann, limit)
+    return Simulated(recording, scores, answers, read_out, warnings, timing.seconds)
 
 
 def write(

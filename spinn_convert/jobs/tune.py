@@ -29,6 +29,7 @@ from spinn_convert.jobs.tune_picture import draw
 from spinn_convert.jobs.tune_records import Scaling, Tuned, Way
 from spinn_convert.linear.ops import Floats
 from spinn_convert.model import host
+from spinn_convert.model.classes import predictions, threshold
 from spinn_convert.model.load import Model
 from spinn_convert.network.copies import groups
 from spinn_convert.network.recording import Settings, Stimulus, Watch, silent, unwatched
@@ -102,7 +103,7 @@ def execute(options: TuneOptions, watch: Watch = unwatched) -> tuple[Tuned, Path
         images = dataset.calibration[:]
         ann = host.logits(model, images, source.threads, watch("ANN"))
         known = dataset.calibration_labels
-        labels = ann.argmax(1) if known is None else known
+        labels = predictions(ann, threshold(model)) if known is None else known
         values = host.core_input(model, images, source.threads)
         tuned = tune(model, _Known(images, values, ann, labels), options, watch)
         (folder / MARK).write_text(json.dumps(as_json(tuned.recipe), indent=2) + "\n")
@@ -147,7 +148,8 @@ def tune(given: Model, known: _Known, options: TuneOptions, watch: Watch) -> Tun
         network = scaled(model, layers, rest, scales[best], changed, threads)
         ways.append(_simulated(model, network, changed, read_out, some, threads, watch))
     chosen, steps = _fewest(ways)
-    accuracy = float((judged.ann.argmax(1) == judged.labels).mean())
+    answers = predictions(judged.ann, threshold(given))
+    accuracy = float((answers == judged.labels).mean())
     recipe = Recipe(chosen.method, steps, chosen.read_out)
     return Tuned(accuracy, len(judged.ann), count, tuple(scalings), tuple(ways), recipe)
 
@@ -165,8 +167,8 @@ def _judged(
     network = scaled(model, layers, judged.images, scales, still, threads)
     logits = decode.decoder(model, network, threads)
     relu1 = decode.relu1_logits(network, judged.values, judged.images, logits, threads, silent)
-    found = relu1.argmax(1)
-    right, same = (found == judged.labels).mean(), (found == judged.ann.argmax(1)).mean()
+    found, answers = (predictions(o, threshold(model)) for o in (relu1, judged.ann))
+    right, same = (found == judged.labels).mean(), (found == answers).mean()
     return Scaling(method, float(right), float(same))
 
 
@@ -198,7 +200,7 @@ def _simulated(
     recording = reference.run(network, Stimulus(some.values), settings, phase)
     logits = decode.decoder(model, network, threads)
     snn = decode.snn_logits(network, recording, some.images, logits, read_out, silent)
-    scores = report.score(snn, some.ann, some.ann, some.labels)
+    scores = report.score(snn, some.ann, some.ann, some.labels, threshold(model))
     events = float(recording.synaptic_events.mean()) / settings.steps
     copied = sum(len(group) > 1 for group in groups(network))
     return Way(method, read_out, network.depth, copied, neurons(network), scores, events)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spinn_convert.errors import printable
+from spinn_convert.files.text import aligned
 from spinn_convert.linear.ops import Shape
 from spinn_convert.network.records import Network, Population, synapse_counts
 
@@ -63,16 +64,7 @@ def totals(found: tuple[Row, ...]) -> tuple[str, ...]:
 def text(network: Network) -> str:
     """Return the table as text, columns padded to their widest cell."""
     found = rows(network)
-    lines = [HEADERS, *(row.cells for row in found), totals(found)]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    left = (0, 1)
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column in left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths))
-        ).rstrip()
-        for line in lines
-    )
+    return aligned([HEADERS, *(row.cells for row in found), totals(found)], left=2)
 
 
 def _row(network: Network, population: Population, synapses: int) -> Row:

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.linear.ops import Floats
+from spinn_convert.model.classes import predictions
 from spinn_convert.network.recording import Recording
 from spinn_convert.network.records import Network, neurons, synapse_counts
 
@@ -21,7 +23,10 @@ HALF_PERCENT = 0.005
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Fractions of the images: the ANN's and ReLU1's accuracy, the SNN's after each step (T,)."""
+    """Fractions of the images: the ANN's and ReLU1's accuracy, the SNN's after each step (T,).
+
+    NaN is what is not known.
+    """
 
     ann: float
     relu1: float
@@ -56,16 +61,45 @@ class Scores:
 
 
 def score(
-    readout: Floats, ann_logits: Floats, relu1_logits: Floats, labels: NDArray[np.int64]
+    readout: Floats,
+    ann_logits: Floats,
+    relu1_logits: Floats,
+    labels: NDArray[np.int64],
+    threshold: float,
 ) -> Scores:
-    """Compare potentials (B, T, classes) with the ANN's logits (B, classes) and labels (B,)."""
-    ann, relu1, snn = ann_logits.argmax(1), relu1_logits.argmax(1), readout.argmax(2)
-    return Scores(
-        float((ann == labels).mean()),
-        float((relu1 == labels).mean()),
-        (snn == labels[:, None]).mean(0),
-        (snn == ann[:, None]).mean(0),
-    )
+    """Compare outputs (B, T, N) with the ANN's (B, N) and labels (B,).
+
+    threshold: of the model, see model.classes; for a single output.
+    """
+    ann, relu1, snn = (predictions(o, threshold) for o in (ann_logits, relu1_logits, readout))
+    return compare(snn, ann, labels, float((relu1 == labels).mean()))
+
+
+def compare(
+    snn: NDArray[np.int64],
+    ann: NDArray[np.int64] | None,
+    labels: NDArray[np.int64],
+    relu1: float = nan,
+) -> Scores:
+    """Return the scores of predicted classes: SNN (B, T), ANN (B,) if known, and labels (B,)."""
+    accuracy = (snn == labels[:, None]).mean(0)
+    if ann is None:
+        return Scores(nan, relu1, accuracy, np.full_like(accuracy, nan))
+    return Scores(float((ann == labels).mean()), relu1, accuracy, (snn == ann[:, None]).mean(0))
+
+
+def snn_json(scores: Scores) -> dict[str, Any]:
+    """Return the SNN's part of a report, without what needs the ANN where that is not known."""
+    by_step = scores.snn_by_step
+    content = {"accuracy": float(by_step[-1]), "accuracy_by_step": by_step.tolist()}
+    if isnan(scores.ann):
+        return content
+    return content | {
+        "agreement": float(scores.agreement_by_step[-1]),
+        "agreement_by_step": scores.agreement_by_step.tolist(),
+        "first_step_within_half_percent": scores.first_step,
+        "steps_to_99_percent_agreement": scores.steps_to_agreement(0.99),
+    }
 
 
 def as_json(
@@ -86,14 +120,7 @@ def as_json(
         "settings": dict(settings),
         "ann": {"accuracy": scores.ann},
         "relu1": {"accuracy": scores.relu1},
-        "snn": {
-            "accuracy": float(scores.snn_by_step[-1]),
-            "agreement": float(scores.agreement_by_step[-1]),
-            "first_step_within_half_percent": scores.first_step,
-            "steps_to_99_percent_agreement": scores.steps_to_agreement(0.99),
-            "accuracy_by_step": scores.snn_by_step.tolist(),
-            "agreement_by_step": scores.agreement_by_step.tolist(),
-        },
+        "snn": snn_json(scores),
         "network": {
             "neurons": neurons(network),
             "synapses": sum(synapse_counts(network).values()),
@@ -117,6 +144,17 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def shown_steps(steps: int | None, depth: int, total: int) -> str:
+    """Return a number of steps beside the network's depth, or that `total` were not enough.
+
+    Below the depth, no spike has passed all layers: the output was right without any, and there is
+    nothing to take the depth from.
+    """
+    if steps is None:
+        return f"more than {total}"
+    return str(steps) if steps < depth else f"{steps} ({steps - depth} + depth {depth})"
 
 
 def draw(scores: Scores, network: Network, title: str, path: Path) -> None:

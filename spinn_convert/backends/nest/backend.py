@@ -17,7 +17,7 @@ from types import ModuleType
 import psutil
 
 from spinn_convert.backends.nest.session import NAME, Session
-from spinn_convert.errors import BackendError, Problem
+from spinn_convert.errors import BackendError, Problem, install
 from spinn_convert.linear.threads import torch_threads
 from spinn_convert.network.rate import CHUNK, input_currents
 from spinn_convert.network.recording import Progress, Recording, Settings, Stimulus, silent
@@ -34,7 +34,7 @@ def check(network: Network, settings: Settings) -> list[Problem]:
     problems = []
     missing = [name for name in ("nest", "pyNN") if find_spec(name) is None]
     if missing:
-        fix = "pip install 'spinn-convert[nest]'"
+        fix = install("nest")
         problems.append(Problem(NAME, f"not installed: {', '.join(missing)}", fix))
     recorded = sum(p.size for p in network.spiking if p.name in settings.record)
     connected = sum(synapse_counts(network).values())

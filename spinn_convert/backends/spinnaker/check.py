@@ -19,7 +19,7 @@ from spinn_convert.backends.spinnaker.machine import (
     growing,
     read_machine,
 )
-from spinn_convert.errors import BackendError, Problem
+from spinn_convert.errors import BackendError, Problem, install
 from spinn_convert.network.recording import Settings
 from spinn_convert.network.records import Network, synapse_counts
 
@@ -84,7 +84,7 @@ def missing_software(
     machine: Machine | None, cell: str = INTEGRATOR, kernels: bool = False
 ) -> list[Problem]:
     """Return what is not installed: sPyNNaker, its binaries, or unicorn for an emulated board."""
-    fix = "pip install 'spinn-convert[spinnaker]'"
+    fix = install("spinnaker")
     spec = find_spec("spynnaker")
     if spec is None or spec.origin is None:
         return [Problem("sPyNNaker", "is not installed", fix)]
@@ -95,7 +95,7 @@ def missing_software(
         if not (folder / name).is_file()
     ]
     if machine is not None and machine.kind == "emulated" and find_spec("unicorn") is None:
-        emulator = "pip install 'spinn-convert[emulator]'"
+        emulator = install("emulator")
         problems.append(Problem("emulated board", "unicorn is not installed", emulator))
     return problems
 

@@ -52,6 +52,16 @@ class Machine:
         return int(value) if value is not None and value.isdigit() else None
 
     @property
+    def address(self) -> tuple[str, str]:
+        """The option that says where the board is, and its value; empty where none does."""
+        options = {_key(name): value for name, value in self.config["Machine"].items()}
+        for name in ADDRESSES:
+            value = _value(options, name)
+            if value is not None:
+                return name, value
+        return "", ""
+
+    @property
     def on_host(self) -> bool:
         """Whether no real board takes part."""
         return self.kind in ("virtual", "emulated")

@@ -25,6 +25,7 @@ from spinn_convert.backends.spinnaker.build import (
     silence,
     ticks,
 )
+from spinn_convert.backends.spinnaker.failures import explained
 from spinn_convert.backends.spinnaker.fastlist import fast_rows
 from spinn_convert.backends.spinnaker.home import spinnaker_home
 from spinn_convert.backends.spinnaker.kernels.channels import Where, merged, places
@@ -63,9 +64,16 @@ class Session:
     """A plan that is built, and mapped by the first run; state, because sPyNNaker has it."""
 
     def __init__(
-        self, plan: AnyPlan, steps: int, log: TextIO, split: frozenset[str] = frozenset()
+        self,
+        plan: AnyPlan,
+        machine: Machine,
+        steps: int,
+        log: TextIO,
+        split: frozenset[str] = frozenset(),
     ) -> None:
         """Begin with an empty simulation; sPyNNaker's own messages go to `log`."""
+        self._machine = machine
+        self._before: Losses = {}
         self._plan, self.ticks, self._log, self.split = plan, ticks(steps), log, split
         self._presented = False
         self.populations: Mapping[str, Any] = {}
@@ -129,19 +137,11 @@ class Session:
         except BackendError:
             raise
         except Exception as error:  # of six packages, without a common base
-            text = " ".join(str(error).split()) or "no message"
-            what = f"{type(error).__name__}: {text[:500]}"
-            raise BackendError([Problem("sPyNNaker", what)]) from error
+            raise BackendError([explained(error, self._machine)]) from error
 
 
 class RealSession(Session):
     """Runs on the machine that the configuration names."""
-
-    def __init__(
-        self, plan: AnyPlan, steps: int, log: TextIO, split: frozenset[str] = frozenset()
-    ) -> None:
-        super().__init__(plan, steps, log, split)
-        self._before: Losses = {}
 
     def _execute(self, again: bool, on_step: OnStep) -> Presented:
         self.go()
@@ -178,12 +178,16 @@ class EmulatedSession(Session):
     """Maps on a virtual board, and executes the binaries with what a board would be sent."""
 
     def __init__(
-        self, plan: AnyPlan, steps: int, log: TextIO, split: frozenset[str] = frozenset()
+        self,
+        plan: AnyPlan,
+        machine: Machine,
+        steps: int,
+        log: TextIO,
+        split: frozenset[str] = frozenset(),
     ) -> None:
-        super().__init__(plan, steps, log, split)
+        super().__init__(plan, machine, steps, log, split)
         self._image: Any = None
         self._board: Any = None
-        self._before: Losses = {}
 
     def _run_silent(self) -> None:
         from spinn_convert.emulator.snapshot import after_reset
@@ -231,7 +235,7 @@ def opened(
     directory.mkdir(parents=True, exist_ok=True)
     log = (directory / "spynnaker.log").open("w")
     with log, spinnaker_home(directory, config), fast_rows():
-        session = kind(plan, steps, log, split)
+        session = kind(plan, machine, steps, log, split)
         try:
             session.build()
             yield session

@@ -32,7 +32,7 @@ def map_(
     **mapping: Any,
 ) -> None:
     """Map MODEL to SpiNNaker boards without any: does it fit, what does it take."""
-    from spinn_convert.backends.spinnaker.dry_run.costs import table
+    from spinn_convert.backends.spinnaker.dry_run.text import table
     from spinn_convert.cli.progress import watching
     from spinn_convert.jobs import map as job
 

@@ -153,6 +153,11 @@ def present(header: dict[str, Any], data: Any, nodes: dict[str, Any], image: int
     return np.array(nodes[output].get("V_m")) - before
 
 
+def answer(logits: Any) -> int:
+    """Return the class of the largest logit, or the side of a single one."""
+    return int(logits[0] > 0) if len(logits) == 1 else int(logits.argmax())
+
+
 def main() -> None:
     """Build once, present the images one after another, print the accuracy."""
     data = dict(np.load(Path(__file__).parent / "data.npz"))
@@ -173,7 +178,7 @@ def main() -> None:
         print(f"built in {time.perf_counter() - started:.0f} s")
         right = same = 0
         for image in range(images):
-            predicted = present(header, data, nodes, image).argmax()
+            predicted = answer(present(header, data, nodes, image))
             right += predicted == data["labels"][image]
             same += predicted == data["ann"][image]
             print(f"\rimage {image + 1} of {images}", end="", flush=True)

@@ -100,6 +100,11 @@ def gained(potentials: Any, header: dict[str, Any]) -> Any:
     return potentials[header["steps"]] - potentials[header["since"]]
 
 
+def answer(logits: Any) -> int:
+    """Return the class of the largest logit, or the side of a single one."""
+    return int(logits[0] > 0) if len(logits) == 1 else int(logits.argmax())
+
+
 def main() -> None:
     """Map once, run the images one after another, print the accuracy."""
     import pyNN.spiNNaker as sim
@@ -119,7 +124,7 @@ def main() -> None:
             sim.run(header["ticks"])
     segments = populations[output].get_data("v").segments
     populations[output].write_data("output.pkl", "v")
-    predicted = [gained(s.analogsignals[0].magnitude, header).argmax() for s in segments]
+    predicted = [answer(gained(s.analogsignals[0].magnitude, header)) for s in segments]
     sim.end()
     labels, ann = data["labels"][:images], data["ann"][:images]
     print(f"ANN {(ann == labels).mean():.2%}, SNN {(predicted == labels).mean():.2%}", end=", ")

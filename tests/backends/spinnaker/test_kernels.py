@@ -15,7 +15,7 @@ from spinn_convert.backends.board import arithmetic as board_arithmetic
 from spinn_convert.backends.spinnaker import backend as spinnaker
 from spinn_convert.backends.spinnaker import build as spinnaker_build
 from spinn_convert.backends.spinnaker import check as spinnaker_check
-from spinn_convert.backends.spinnaker.dry_run.costs import table
+from spinn_convert.backends.spinnaker.dry_run.text import table
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
 from spinn_convert.backends.spinnaker.kernels import layers as spinnaker_convolution
 from spinn_convert.backends.spinnaker.kernels.channels import Channels, merged, places

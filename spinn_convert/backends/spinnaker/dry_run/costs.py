@@ -37,8 +37,9 @@ class Layer:
     """One population on the machine.
 
     synapses: onto it, those onto itself included. cores: where they are. boards: how many it is
-    spread over. sdram: bytes on all its cores. heard: most neurons that send to any one core.
-    ways: what lists of synapses take and what kernels take; None where the cell has no kernels.
+    spread over. sdram: bytes on all its cores. senders: the most neurons whose spikes reach any
+    one core. ways: what lists of synapses take and what kernels take; None where the cell has no
+    kernels.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Layer:
     cores: tuple[Core, ...]
     boards: int
     sdram: int
-    heard: int
+    senders: int
     ways: Ways | None = None
 
     @property
@@ -147,63 +148,4 @@ def energy(dry: DryRun, rate: float = RATE) -> Energy:
 
 def _step_seconds(layer: Layer, rate: float, per_packet: int) -> float:
     neurons = ceil(layer.neurons / max(1, len(layer.cores)))
-    return (INSTRUCTIONS_PER_NEURON * neurons + per_packet * rate * layer.heard) / CLOCK_HZ
-
-
-def summary(dry: DryRun) -> str:
-    """Return how much of a machine the network takes, in a few words."""
-    boards = "1 board" if dry.boards == 1 else f"{dry.boards} boards"
-    return f"{dry.cores:,} cores on {dry.chips:,} chips of {boards}"
-
-
-def _other_way(ways: Ways | None) -> str:
-    """Return what a layer is made of, and what the other way would take."""
-    if ways is None or ways.kernels is None:
-        return "lists"
-    name, other = ("kernels", ways.lists) if ways.chosen else ("lists", ways.kernels)
-    return f"{name:8s} {other.cores:,} cores, {other.sdram / 1e6:.1f} MB"
-
-
-def _refusals(dry: DryRun) -> list[str]:
-    """Return why layers cannot be made of kernels, the layers by reason."""
-    names: dict[str, list[str]] = {}
-    for layer in dry.layers:
-        if layer.ways is not None and layer.ways.kernels is None:
-            names.setdefault(layer.ways.reason, []).append(layer.name)
-    return [f"no kernels for {', '.join(layers)}: {reason}" for reason, layers in names.items()]
-
-
-def table(dry: DryRun, rate: float = RATE) -> str:
-    """Return the dry run as text: a row per layer, then what all of them take, then estimates."""
-    rows = [
-        "layer                     neurons    synapses  cores  chips  boards  SDRAM MB  heard"
-        "  made of         or else"
-    ]
-    rows += [
-        f"{layer.name[-24:]:24s} {layer.neurons:8,d} {layer.synapses:11,d} {len(layer.cores):6,d}"
-        f" {len(layer.chips):6,d} {layer.boards:7,d} {layer.sdram / 1e6:9.1f} {layer.heard:6,d}"
-        f"  {_other_way(layer.ways)}"
-        for layer in dry.layers
-    ]
-    best, worst = slowdown(dry, rate)
-    joules = energy(dry, rate)
-    source = "configuration file" if dry.time_scale_factor else "estimate at worst"
-    if chosen_slowdown(dry, rate) < best:
-        source += ", TOO SMALL: steps will overrun"
-    return "\n".join(
-        [
-            *rows,
-            *_refusals(dry),
-            f"{summary(dry)}; "
-            f"{sum(dry.sdram.values()) / 1e6:,.0f} MB of SDRAM, "
-            f"{max(dry.sdram.values(), default=0) / 1e6:.1f} MB on the fullest chip",
-            f"{sum(dry.tables.values()):,} routing entries before compression, "
-            f"{max(dry.tables.values(), default=0):,} on the fullest of routers, "
-            f"which hold {TABLE_ENTRIES:,}",
-            f"load: about {load_seconds(dry):.0f} s for {dry.loaded / 1e6:,.0f} MB, once",
-            f"time_scale_factor: {best} at best, {worst} at worst keep up at "
-            f"{rate:g} spikes per neuron and step; taken: {chosen_slowdown(dry, rate)} ({source})",
-            f"an image: {dry.ticks} ticks, {image_seconds(dry, rate):.2f} s on the board, "
-            f"{joules.total:.1f} J, of which {joules.idle:.1f} J idle",
-        ]
-    )
+    return (INSTRUCTIONS_PER_NEURON * neurons + per_packet * rate * layer.senders) / CLOCK_HZ

@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from spinn_convert.backends.spinnaker.dry_run.costs import Chip, DryRun, summary
+from spinn_convert.backends.spinnaker.dry_run.costs import Chip, DryRun
+from spinn_convert.backends.spinnaker.dry_run.text import summary
 
 APPLICATION_CORES_PER_CHIP = 16
 UNUSED = "0.93"

@@ -122,12 +122,12 @@ def _layer(
         tuple(sorted((place.x, place.y, place.p) for place in places)),
         len(boards),
         sum(int(place.vertex.sdram_required.get_total_sdram(steps)) for place in places),
-        max(map(_heard, {place.vertex.app_vertex for place in places})),
+        max(map(_senders, {place.vertex.app_vertex for place in places})),
         ways,
     )
 
 
-def _heard(vertex: Any) -> int:
+def _senders(vertex: Any) -> int:
     """Return the most neurons whose spikes reach any one core of a population."""
     from pacman.model.graphs.machine import MachineVertex
     from spynnaker.pyNN.utilities.constants import SPIKE_PARTITION_ID

@@ -187,7 +187,7 @@ def _qualified(
         if projection.target != board.name:
             continue
         if not isinstance(before[projection.source], Qualified):
-            return "hears a layer that is not made of kernels"
+            return "it receives spikes from a layer that is not made of kernels"
         found = kernels(projection.map)
         if isinstance(found, str):
             return f"the projection from {projection.source} {found}"

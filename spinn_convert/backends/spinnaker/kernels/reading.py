@@ -69,7 +69,7 @@ def own_kernel(self_weight: int) -> tuple[float, int]:
 def _pointwise(op: Scale, shape: Shape) -> Kernels | str:
     factor = op.factor.reshape((1,) * (3 - op.factor.ndim) + op.factor.shape)
     if factor.shape[1:] != (1, 1):
-        return "scales places of a channel differently"
+        return "it scales places of a channel differently"
     weights = np.broadcast_to(factor.reshape(-1), shape[:1]).reshape(-1, 1, 1, 1)
     return Kernels(on_grid(weights, 0).astype(np.int64), shape[0], 0)
 
