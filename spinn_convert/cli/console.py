@@ -33,6 +33,11 @@ def print_written(folder: Path) -> None:
     click.echo(f"wrote {folder}/: {names}")
 
 
+def announce(text: str) -> None:
+    """Say on stderr what is going to be done."""
+    click.echo(text, err=True)
+
+
 def warn(text: str) -> None:
     """Print a warning to stderr."""
     click.secho("warning: ", fg="yellow", bold=True, err=True, nl=False)

@@ -83,7 +83,8 @@ boards = several(
     click.option(
         "--connectors",
         type=click.Choice(["lists", "convolutions", "auto"]),
-        help="Synapses on boards as lists, kernels, or what saves [default: lists].",
+        metavar="NAME",
+        help="Synapses on boards: lists, convolutions (kernels), or auto [default: lists].",
         panel=SIMULATION,
     ),
 )

@@ -121,13 +121,14 @@ def tuned_tables(tuned: Any) -> list[Table]:
     title = f"steps, and synaptic events per image, on {tuned.simulated} other calibration images"
     ways = Table(
         title=title,
-        caption="counted with the depth, as on a board; alike: on the mean of eight steps",
+        caption="steps counted with the depth, as on a board; alike: to the ANN, mean of 8 steps;"
+        " V(0): initial potentials; copied: layers with several neurons per activation",
     )
-    for column in ("d", "potentials", "copied layers", "read-out", "neurons"):
+    for column in ("d", "V(0)", "copied", "read", "neurons", "images"):
         ways.add_column(column, justify="right")
     losses, agreements = (0.02, 0.01, 0.005), (0.98, 0.99)
     for column in (
-        *(f"ANN - {loss:.1%}" for loss in losses),
+        *(f"ANN-{loss:.1%}" for loss in losses),
         *(f"{a:.0%} alike" for a in agreements),
     ):
         ways.add_column(column, justify="right")
@@ -139,5 +140,5 @@ def tuned_tables(tuned: Any) -> list[Table]:
         ]
         method = way.method
         shown = str(method.clamp_delay), method.potentials, str(way.copied), way.read_out
-        ways.add_row(*shown, f"{way.neurons:,}", *cells)
+        ways.add_row(*shown, f"{way.neurons:,}", str(way.images), *cells)
     return [scalings, ways]

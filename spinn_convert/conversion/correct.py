@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from spinn_convert.backends.reference.limits import check_range
 from spinn_convert.backends.reference.program import (
     Int32,
     Int64,
@@ -69,6 +70,7 @@ def correct(
     """
     wanted, analog = _mean_rates(network, values), input_currents(network, values)
     program = compile_program(network)
+    check_range(program)
     total = steps + max(readout.release for readout in network.readouts)
     begins = np.zeros((len(program.names), total + 1), np.int64)
     images = [_Image(begins.copy()) for _ in values]
@@ -136,7 +138,7 @@ def _run(
 
     indices = [program.names.index(population.name) for population in group]
     potentials = [_potentials(program, population) for population in group]
-    v_reset, no_readout = np.zeros(0, np.int32), np.zeros((0, 0), np.int32)
+    v_reset, no_readout = np.zeros(0, np.int32), np.zeros((0, 0), np.float32)
 
     def run(number: int) -> None:
         image = images[number]

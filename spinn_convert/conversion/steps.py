@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from spinn_convert.conversion.calibrate import calibrate
+from spinn_convert.conversion.calibrate import Calibration, calibrate
 from spinn_convert.conversion.constant_reset import with_constant_reset
 from spinn_convert.conversion.convert import convert, settled
 from spinn_convert.conversion.correct import correct
@@ -73,30 +73,33 @@ def converted(
     """
     converting, layers = folded(model, method)
     method = settled(method, layers)
-    scales = calibrate(converting, layers, images, method, threads, watch("calibrate"))
-    return scaled(converting, layers, images, scales, method, threads, watch)
+    calibration = calibrate(converting, layers, images, method, threads, watch("calibrate"))
+    return scaled(converting, layers, images, calibration, method, threads, watch)
 
 
 def scaled(
     model: Model,
     layers: tuple[Layer, ...],
     images: ImageSequence,
-    scales: Mapping[str, Floats],
+    calibration: Calibration,
     method: Method,
     threads: int,
     watch: Watch = unwatched,
+    correcting: int = CORRECTING_IMAGES,
 ) -> Network:
-    """Return the network with lambda (C,) of every spiking layer, verified and then corrected.
+    """Return the network with the scales of a calibration, verified and then corrected.
 
-    model, layers: as `folded` returns them. images: of the calibration; initial potentials and
-    biases are corrected on the first of them, 100 or as many as make less than MOST_SPIKES.
+    model, layers: as `folded` returns them. images: those of the calibration; initial potentials
+    and biases are corrected on the first of them, `correcting` or as many as make less than
+    MOST_SPIKES.
     """
-    network = _with_copies(model, layers, scales, method)
+    network = _with_copies(model, layers, calibration.scales, method)
+    network = _with_floored(network, calibration)
     verify(model, layers, network, images[:CHECKED_IMAGES], threads)
     if method.corrects:
         steps = method.horizon or 12 + network.depth // 2
         fitting = MOST_SPIKES / (LARGEST_RATE * steps * neurons(network))
-        some = images[: int(np.clip(fitting, 1, CORRECTING_IMAGES))]
+        some = images[: int(np.clip(fitting, 1, correcting))]
         values = host.core_input(model, some, threads)
         network = correct(
             network,
@@ -120,6 +123,14 @@ def _with_copies(
     """Return the network with its copies, nothing corrected."""
     network = convert(layers, scales, method, _made_from(model, method))
     return multiplied(network, method.copies, method.copied_layers)
+
+
+def _with_floored(network: Network, calibration: Calibration) -> Network:
+    """Return the network, which says how many channels of which layers got a larger scale."""
+    if not calibration.floored:
+        return network
+    counts = {name: len(channels) for name, channels in calibration.floored.items()}
+    return replace(network, made_from={**network.made_from, "floored": json.dumps(counts)})
 
 
 def _made_from(model: Model, method: Method) -> dict[str, str]:

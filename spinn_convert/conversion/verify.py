@@ -9,11 +9,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from spinn_convert.conversion.fold import Layer
-from spinn_convert.errors import ConversionError, Problem
+from spinn_convert.errors import ConversionError, ModelError, Problem
 from spinn_convert.linear.ops import Floats, Gather, Scale
 from spinn_convert.model import host
-from spinn_convert.model.file import part
-from spinn_convert.model.load import Model, simplified
+from spinn_convert.model.file import described, part
+from spinn_convert.model.load import Model, for_one_image, simplified
 from spinn_convert.network import rate
 from spinn_convert.network.records import Network
 
@@ -28,7 +28,8 @@ def verify(
     """Compare all populations with the file's tensors, first unclipped, then clipped at lambda.
 
     images: (B, *image shape), a few. Returns the largest error, relative to the largest value of
-    its tensor. Raises ConversionError that names the first population that differs by over 1e-4.
+    its tensor. Raises ConversionError that names the first population that differs by over 1e-4,
+    ModelError if the file does so itself for several images at a time.
     """
     proto = simplified(model, model.batch or len(images))
     tolerance = TOLERANCE_OF_HALVES if _has_halves(proto) else TOLERANCE
@@ -36,7 +37,7 @@ def verify(
     for clip in (False, True):
         compared = [layer for layer in layers if layer.kind != "input"]
         if clip:
-            proto, compared = _clipped(proto, compared, network), _comparable(compared)
+            proto, compared = _clipped(model, proto, compared, network), _comparable(compared)
         compared = [layer for layer in compared if not layer.difference]
         if not compared:
             break
@@ -48,6 +49,11 @@ def verify(
         for layer in compared:
             error = _error(layer, ours[layer.name], theirs[layer.measured])
             if not error <= tolerance:
+                mixed = model.batch is None and host.mixes_images(
+                    model, images, layer.measured, threads
+                )
+                if mixed:
+                    raise ModelError([for_one_image(model)])
                 raise ConversionError([_problem(model, layer, error, clip)])
             worst = max(worst, error)
     return worst
@@ -59,8 +65,11 @@ def _joined(chunks: Iterator[dict[str, Floats]]) -> dict[str, Floats]:
 
 
 def _has_halves(proto: onnx.ModelProto) -> bool:
-    halves = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
-    return any(tensor.data_type in halves for tensor in proto.graph.initializer)
+    """Return if weights are in float16, or tensors are cast to it."""
+    types = {tensor.data_type for tensor in proto.graph.initializer}
+    casts = (node for node in proto.graph.node if node.op_type == "Cast")
+    types.update(a.i for node in casts for a in node.attribute if a.name == "to")
+    return not types.isdisjoint((TensorProto.FLOAT16, TensorProto.BFLOAT16))
 
 
 def _comparable(layers: Sequence[Layer]) -> list[Layer]:
@@ -75,7 +84,9 @@ def _comparable(layers: Sequence[Layer]) -> list[Layer]:
     return list(layers)
 
 
-def _clipped(proto: onnx.ModelProto, layers: Sequence[Layer], network: Network) -> onnx.ModelProto:
+def _clipped(
+    model: Model, proto: onnx.ModelProto, layers: Sequence[Layer], network: Network
+) -> onnx.ModelProto:
     """Return the file with every tensor that becomes a spiking population clipped at its lambda."""
     populations = {population.name: population for population in network.populations}
     scales = {
@@ -83,19 +94,31 @@ def _clipped(proto: onnx.ModelProto, layers: Sequence[Layer], network: Network) 
         for layer in layers
         if layer.kind == "spiking" and not layer.difference
     }
+    types = {
+        value.name: value.type.tensor_type.elem_type
+        for value in described(model.source, proto, list(scales))
+    }
     clipped = onnx.ModelProto()
     clipped.CopyFrom(proto)
     del clipped.graph.node[:]
     for node in proto.graph.node:
-        clipped.graph.node.append(node)
+        new = clipped.graph.node.add()
+        new.CopyFrom(node)
         for position, name in enumerate(node.output):
             if name in scales:
-                clipped.graph.node[-1].output[position] = f"{name} unclipped"
-                limit = numpy_helper.from_array(scales[name][None], f"{name} limit")
+                new.output[position] = f"{name} unclipped"
+                dtype = helper.tensor_dtype_to_np_dtype(types[name])
+                limit = numpy_helper.from_array(scales[name][None].astype(dtype), f"{name} limit")
                 clipped.graph.initializer.append(limit)
-                inputs = [f"{name} unclipped", limit.name]
-                clipped.graph.node.append(helper.make_node("Min", inputs, [name]))
+                clipped.graph.node.extend(_minimum(new.output[position], limit.name, name))
     return clipped
+
+
+def _minimum(a: str, b: str, result: str) -> Iterator[onnx.NodeProto]:
+    """Yield nodes that compute min(a, b) = b - relu(b - a); Min broadcasts only from opset 8 on."""
+    yield helper.make_node("Sub", [b, a], [f"{result} below"])
+    yield helper.make_node("Relu", [f"{result} below"], [f"{result} rectified"])
+    yield helper.make_node("Sub", [b, f"{result} rectified"], [result])
 
 
 def _error(layer: Layer, ours: Floats, theirs: Floats) -> float:

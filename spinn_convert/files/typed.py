@@ -42,6 +42,7 @@ def strict_converter() -> cattrs.Converter:
         converter.register_structure_hook(kind, _exactly)
     converter.register_structure_hook_func(originating_in(Literal), _literal)
     converter.register_structure_hook_func(originating_in(np.ndarray), _array)
+    converter.register_structure_hook_func(lambda hint: hint is np.ndarray, _any_array)
     return converter
 
 
@@ -74,6 +75,12 @@ def _literal(value: object, hint: Any) -> Any:
     if any(value == choice and type(value) is type(choice) for choice in choices):
         return value
     raise TypeError(f"{value!r} is none of {', '.join(map(str, choices))}")
+
+
+def _any_array(value: object, hint: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value
+    raise TypeError(f"{type(value).__name__} is no array")
 
 
 def _array(value: object, hint: Any) -> Any:

@@ -8,7 +8,7 @@ simulated by the reference, on images that the initial potentials were not corre
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,23 +17,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.backends.reference import backend as reference
-from spinn_convert.conversion.calibrate import calibrate_all
+from spinn_convert.conversion.calibrate import Calibration, calibrate_all
 from spinn_convert.conversion.fold import Layer
 from spinn_convert.conversion.method import Method
 from spinn_convert.conversion.steps import folded, scaled
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.files import output
-from spinn_convert.jobs.prepare import Source, prepare
+from spinn_convert.jobs.prepare import Prepared, Source, prepare
 from spinn_convert.jobs.recipe import Recipe, as_json
+from spinn_convert.jobs.tune_budget import FINALISTS, Budget, budget
 from spinn_convert.jobs.tune_picture import draw
-from spinn_convert.jobs.tune_records import Scaling, Tuned, Way
+from spinn_convert.jobs.tune_records import Scaling, Trial, Tuned, Way
 from spinn_convert.linear.ops import Floats
 from spinn_convert.model import host
 from spinn_convert.model.classes import predictions, threshold
 from spinn_convert.model.load import Model
 from spinn_convert.network.copies import groups
 from spinn_convert.network.recording import Settings, Stimulus, Watch, silent, unwatched
-from spinn_convert.network.records import Network, neurons
+from spinn_convert.network.records import neurons
 from spinn_convert.network.timing import ReadOut
 from spinn_convert.results import decode, report
 
@@ -53,8 +54,6 @@ WAYS: tuple[tuple[dict[str, Any], ReadOut], ...] = (
 )
 """Changes of the method, and the read-out; the first is the paper's."""
 STEPS_BEHIND_RELEASE = 64
-MOST_IMAGES, IMAGES = 1000, 400
-"""That ReLU1 is judged on, and that are simulated if no number is given."""
 TOLERANCE = 0.001
 """Of the agreement: a lower percentile makes faster spikes, and is worth that much."""
 WANTED_AGREEMENT = (0.99, 0.98)
@@ -80,13 +79,15 @@ class _Known:
 class TuneOptions:
     """What to tune, and the folder to write: MODEL.tuned if none is given.
 
-    images: how many calibration images to simulate; 400 if there are enough.
+    images: how many calibration images to simulate; None for 400, or fewer of a large network.
+    announce: called with a sentence that says what is going to be done, and how long it takes.
     """
 
     source: Source
     images: int | None = None
     out: Path | None = None
     overwrite: bool = False
+    announce: Callable[[str], None] = lambda text: None
 
 
 def execute(options: TuneOptions, watch: Watch = unwatched) -> tuple[Tuned, Path]:
@@ -99,13 +100,11 @@ def execute(options: TuneOptions, watch: Watch = unwatched) -> tuple[Tuned, Path
     target = options.out or Path(f"{source.stem}.tuned")
     with output.new_folder(target, options.overwrite, MARK) as folder:
         prepared = prepare(source)
-        model, dataset = prepared.model, prepared.dataset
-        images = dataset.calibration[:]
-        ann = host.logits(model, images, source.threads, watch("ANN"))
-        known = dataset.calibration_labels
-        labels = predictions(ann, threshold(model)) if known is None else known
-        values = host.core_input(model, images, source.threads)
-        tuned = tune(model, _Known(images, values, ann, labels), options, watch)
+        _check_images(options, len(prepared.dataset.calibration))
+        plan = _budget(prepared, options)
+        options.announce(_said(plan))
+        known = _known(prepared, max(plan.calibrated, 2 * plan.simulated), watch)
+        tuned = tune(prepared.model, known, options, plan, watch)
         (folder / MARK).write_text(json.dumps(as_json(tuned.recipe), indent=2) + "\n")
         draw(tuned, source.path.name, folder / "tuned.png")
     return tuned, target
@@ -127,31 +126,99 @@ def _check(source: Source) -> None:
         raise DataError(problems)
 
 
-def tune(given: Model, known: _Known, options: TuneOptions, watch: Watch) -> Tuned:
+def _check_images(options: TuneOptions, count: int) -> None:
+    """Raise DataError for more images than half of those of the calibration."""
+    if options.images is not None and options.images > count // 2:
+        what = f"there are {count} calibration images, and half of them are calibrated on"
+        fix = f"use {count // 2} at most"
+        raise DataError([Problem(f"--images {options.images}", what, fix)])
+
+
+def _budget(prepared: Prepared, options: TuneOptions) -> Budget:
+    draft = prepared.network
+    steps = 2 * draft.depth + STEPS_BEHIND_RELEASE  # of a clamp with d = 1
+    images, threads = len(prepared.dataset.calibration), options.source.threads
+    return budget(draft, images, steps, len(WAYS), threads, options.images)
+
+
+def _said(plan: Budget) -> str:
+    return (
+        f"scales from {plan.calibrated} calibration images; {len(WAYS)} ways on {plan.first}"
+        f" images each, the best {FINALISTS} on {plan.simulated}: about"
+        f" {max(plan.seconds, 10):.0f} s if nothing else runs"
+    )
+
+
+def _known(prepared: Prepared, count: int, watch: Watch) -> _Known:
+    """Return the first calibration images, with what the ANN says to them."""
+    model, dataset, threads = prepared.model, prepared.dataset, prepared.source.threads
+    images = dataset.calibration[:count]
+    ann = host.logits(model, images, threads, watch("ANN"))
+    given = dataset.calibration_labels
+    labels = predictions(ann, threshold(model)) if given is None else given[:count]
+    return _Known(images, host.core_input(model, images, threads), ann, labels)
+
+
+def tune(given: Model, known: _Known, options: TuneOptions, plan: Budget, watch: Watch) -> Tuned:
     """Try all scalings by ReLU1, then all ways to simulate with the best one."""
     method, threads = (options.source.recipe or Recipe()).method, options.source.threads
     model, layers = folded(given, method)
     methods = [replace(method, **scaling) for scaling in SCALINGS]
-    scales = calibrate_all(model, layers, known.images, methods, threads, watch("calibrate"))
-    judged, progress = known.part(0, MOST_IMAGES), watch("ReLU1")
+    found = calibrate_all(model, layers, known.images, methods, threads, watch("calibrate"))
+    judged, progress = known.part(0, plan.judged), watch("ReLU1")
     scalings = []
-    for scaling, found in zip(methods, scales):
-        scalings.append(_judged(model, layers, judged, scaling, found, threads))
+    for scaling, calibration in zip(methods, found):
+        scalings.append(_judged(model, layers, judged, scaling, calibration, threads))
         progress(len(scalings), len(methods))
     best = _best(scalings)
-    count = min(options.images or IMAGES, len(known.images) // 2)
-    some = known.part(len(known.images) - count, len(known.images))
-    rest = known.images[: len(known.images) - count]
-    ways = []
+    last = len(known.images) - plan.simulated
+    some, rest = known.part(last, len(known.images)), known.images[:last]
+    trials = []
     for changes, read_out in WAYS:
-        changed = replace(methods[best], **changes)
-        network = scaled(model, layers, rest, scales[best], changed, threads)
-        ways.append(_simulated(model, network, changed, read_out, some, threads, watch))
-    chosen, steps = _fewest(ways)
+        changed = _changed(methods[best], changes)
+        network = scaled(
+            model, layers, rest, found[best], changed, threads, correcting=plan.corrected
+        )
+        trial = Trial(changed, read_out, network)
+        trials.append(_further(model, trial, some.part(0, plan.first), threads, watch))
+    ways = _raced(model, trials, some, plan, threads, watch)
+    chosen, steps = _fewest([way for way in ways if way.images == plan.simulated])
     answers = predictions(judged.ann, threshold(given))
     accuracy = float((answers == judged.labels).mean())
     recipe = Recipe(chosen.method, steps, chosen.read_out)
-    return Tuned(accuracy, len(judged.ann), count, tuple(scalings), tuple(ways), recipe)
+    return Tuned(accuracy, len(judged.ann), plan.simulated, tuple(scalings), tuple(ways), recipe)
+
+
+def _changed(method: Method, changes: Mapping[str, Any]) -> Method:
+    """Return the method with changes; without its horizon where nothing is corrected."""
+    idle = changes["potentials"] == "fixed" and not method.correct_bias
+    return replace(method, **changes, horizon=None if idle else method.horizon)
+
+
+def _raced(
+    model: Model,
+    trials: Sequence[Trial],
+    some: _Known,
+    plan: Budget,
+    threads: int,
+    watch: Watch,
+) -> list[Way]:
+    """Return all ways, the best of them simulated on all images."""
+    seen = some.part(0, plan.first)
+    ranks = sorted(range(len(trials)), key=lambda i: _rank(_way(model, trials[i], seen)))
+    ways = []
+    for number, trial in enumerate(trials):
+        if number in ranks[:FINALISTS]:
+            rest = some.part(plan.first, plan.simulated)
+            trial = _further(model, trial, rest, threads, watch)
+        ways.append(_way(model, trial, some.part(0, len(trial.logits))))
+    return ways
+
+
+def _rank(way: Way) -> tuple[float, ...]:
+    """Return what orders ways: steps to the agreements wanted, then agreement at the end."""
+    steps = [way.steps(agreement) for agreement in WANTED_AGREEMENT]
+    return (*(np.inf if s is None else s for s in steps), -way.scores.agreement)
 
 
 def _judged(
@@ -159,12 +226,12 @@ def _judged(
     layers: tuple[Layer, ...],
     judged: _Known,
     method: Method,
-    scales: Mapping[str, Floats],
+    calibration: Calibration,
     threads: int,
 ) -> Scaling:
     """Return the accuracy of ReLU1 with these scales."""
     still = replace(method, copies=1, potentials="fixed", correct_bias=False, horizon=None)
-    network = scaled(model, layers, judged.images, scales, still, threads)
+    network = scaled(model, layers, judged.images, calibration, still, threads)
     logits = decode.decoder(model, network, threads)
     relu1 = decode.relu1_logits(network, judged.values, judged.images, logits, threads, silent)
     found, answers = (predictions(o, threshold(model)) for o in (relu1, judged.ann))
@@ -184,26 +251,35 @@ def _best(scalings: list[Scaling]) -> int:
     return min(good, key=order)
 
 
-def _simulated(
-    model: Model,
-    network: Network,
-    method: Method,
-    read_out: ReadOut,
-    some: _Known,
-    threads: int,
-    watch: Watch,
-) -> Way:
-    """Simulate some images on the reference."""
-    steps = max(p.release for p in network.readouts) + STEPS_BEHIND_RELEASE
-    settings = Settings(steps, threads)
+def _further(model: Model, trial: Trial, some: _Known, threads: int, watch: Watch) -> Trial:
+    """Return the trial with more images simulated on the reference."""
+    if not len(some.images):
+        return trial
+    network, method = trial.network, trial.method
+    settings = Settings(max(p.release for p in network.readouts) + STEPS_BEHIND_RELEASE, threads)
     phase = watch(f"d = {method.clamp_delay}, V {method.potentials}")
     recording = reference.run(network, Stimulus(some.values), settings, phase)
-    logits = decode.decoder(model, network, threads)
-    snn = decode.snn_logits(network, recording, some.images, logits, read_out, silent)
-    scores = report.score(snn, some.ann, some.ann, some.labels, threshold(model))
-    events = float(recording.synaptic_events.mean()) / settings.steps
+    decoding = decode.decoder(model, network, threads)
+    snn = decode.snn_logits(network, recording, some.images, decoding, trial.read_out, silent)
+    events = float(recording.synaptic_events.sum()) / settings.steps
+    return trial.extended(snn, events)
+
+
+def _way(model: Model, trial: Trial, some: _Known) -> Way:
+    """Return what came out of a trial; `some` are its images."""
+    network = trial.network
+    scores = report.score(trial.logits, some.ann, some.ann, some.labels, threshold(model))
     copied = sum(len(group) > 1 for group in groups(network))
-    return Way(method, read_out, network.depth, copied, neurons(network), scores, events)
+    return Way(
+        trial.method,
+        trial.read_out,
+        network.depth,
+        copied,
+        neurons(network),
+        scores,
+        trial.events / len(some.labels),
+        len(some.labels),
+    )
 
 
 def _fewest(ways: Sequence[Way]) -> tuple[Way, int]:

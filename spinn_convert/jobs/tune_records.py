@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from spinn_convert.conversion.method import Method
 from spinn_convert.jobs.recipe import Recipe
+from spinn_convert.linear.ops import Floats
+from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut
 from spinn_convert.results import report
 
@@ -31,10 +33,27 @@ class Scaling:
 
 
 @dataclass(frozen=True, eq=False)
+class Trial:
+    """A way while images are added: outputs (B, T, N) after every step, and events per step."""
+
+    method: Method
+    read_out: ReadOut
+    network: Network
+    logits: Floats = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
+    events: float = 0.0
+
+    def extended(self, logits: Floats, events: float) -> Trial:
+        """Return the trial with more images."""
+        both = np.concatenate([self.logits, logits]) if len(self.logits) else logits
+        return replace(self, logits=both, events=self.events + events)
+
+
+@dataclass(frozen=True, eq=False)
 class Way:
     """One way to simulate; scores after every step, and synaptic events per image and step.
 
-    copied: how many layers have copies.
+    copied: how many layers have copies. images: how many were simulated; fewer where a way was
+    dropped early.
     """
 
     method: Method
@@ -44,6 +63,7 @@ class Way:
     neurons: int
     scores: report.Scores
     events_per_step: float
+    images: int
 
     def steps(self, agreement: float) -> int | None:
         """Return after how many steps the SNN has agreed so often with the ANN for SMOOTHED steps.

@@ -15,6 +15,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from spinn_convert.errors import ModelError, Problem
+from spinn_convert.model.reading import all_nodes, reads
+from spinn_convert.model.refusal import Refused, together
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 OLDEST_OPSET = 7
@@ -30,9 +32,10 @@ def check(path: Path, proto: onnx.ModelProto) -> None:
     """Raise ModelError with everything that is wrong with the file."""
     problems = [
         Problem(str(path), what, fix)
-        for found in (_opsets(proto), _functions(proto), _weights(proto))
+        for found in (_opsets(proto), _functions(proto))
         for what, fix in found
     ]
+    problems += together(path, _weights(proto)) or together(path, _training(proto))
     if problems:
         raise ModelError(problems)
 
@@ -52,7 +55,7 @@ def _functions(proto: onnx.ModelProto) -> Iterator[tuple[str, str]]:
     open_calls: list[tuple[str, str]] = []
 
     def size(nodes: Iterable[onnx.NodeProto]) -> int:
-        return sum(1 + called((node.domain, node.op_type)) for node in _all_nodes(nodes))
+        return sum(1 + called((node.domain, node.op_type)) for node in all_nodes(nodes))
 
     def called(key: tuple[str, str]) -> int:
         if key in open_calls:
@@ -72,17 +75,29 @@ def _functions(proto: onnx.ModelProto) -> Iterator[tuple[str, str]]:
         yield f"its functions make {total:.3g} nodes", "export the model without functions"
 
 
-def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    """Yield nodes and those of their subgraphs."""
+def _training(proto: onnx.ModelProto) -> Iterator[Refused]:
+    """Find nodes that compute otherwise in training; onnxruntime would skip some of them."""
+    bodies = [proto.graph.node, *(function.node for function in proto.functions)]
+    nodes = [node for body in bodies for node in all_nodes(body)]
+    constants = {tensor.name: tensor for tensor in proto.graph.initializer}
     for node in nodes:
-        yield node
         for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                yield from _all_nodes(graph.node)
+            if node.op_type == "Constant" and attribute.name == "value":
+                constants[node.output[0]] = attribute.t
+    for node in nodes:
+        switches = [a.i for a in node.attribute if a.name == "training_mode"]
+        if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2] in constants:
+            switches.append(int(numpy_helper.to_array(constants[node.input[2]]).any()))
+        if node.op_type == "BatchNormalization":
+            switches.append(int(any(node.output[1:])))
+        if any(switches):
+            what, fix = "computes as in training", "export the model in evaluation mode"
+            yield Refused(node.name or ", ".join(node.output[:1]), node.op_type, what, fix)
 
 
-def _weights(proto: onnx.ModelProto) -> Iterator[tuple[str, str]]:
+def _weights(proto: onnx.ModelProto) -> Iterator[Refused]:
     """Find stored weights whose data do not fit their shape, or are not finite."""
+    read = {name for node in proto.graph.node for name in reads(node)}
     for tensor in proto.graph.initializer:
         try:
             complaint = _data_problem(tensor)
@@ -90,12 +105,16 @@ def _weights(proto: onnx.ModelProto) -> Iterator[tuple[str, str]]:
         except (ValueError, TypeError, KeyError, OverflowError) as error:  # onnx's own complaints
             complaint = str(error)
         if complaint:
-            yield f"weight {tensor.name} is damaged: {complaint}", "export the model again"
-        elif values is not None and tensor.data_type in FLOATS:
-            bad = int((~np.isfinite(values)).sum())
-            if bad:
-                what = f"{bad} values of weight {tensor.name} are NaN or infinite"
-                yield what, "train or export the model again"
+            yield _damaged(tensor, complaint)
+        elif values is None or tensor.data_type not in FLOATS or tensor.name not in read:
+            continue
+        elif not np.isfinite(values).all():
+            what = "has values that are NaN or infinite"
+            yield Refused(tensor.name, "", what, "train or export the model again")
+
+
+def _damaged(tensor: onnx.TensorProto, complaint: str) -> Refused:
+    return Refused(tensor.name, "", f"damaged: {complaint}", "export the model again")
 
 
 def _data_problem(tensor: onnx.TensorProto) -> str:
@@ -136,7 +155,7 @@ def bound_external(path: Path, proto: onnx.ModelProto) -> None:
 
     Raises ModelError when these are more than a model can hold.
     """
-    total, problems = 0, []
+    total, refused = 0, []
     for tensor in _tensors(proto):
         if tensor.data_location != TensorProto.EXTERNAL:
             continue
@@ -149,8 +168,8 @@ def bound_external(path: Path, proto: onnx.ModelProto) -> None:
         if not complaint and entries["length"].value != str(needed):
             complaint = f"its length is {entries['length'].value} bytes, its shape needs {needed}"
         if complaint:
-            what = f"weight {tensor.name} is damaged: {complaint}"
-            problems.append(Problem(str(path), what, "export the model again"))
+            refused.append(_damaged(tensor, complaint))
+    problems = together(path, refused)
     if total > MOST_BYTES:
         what = f"its weights take {total:,} bytes; a model holds {MOST_BYTES:,}"
         problems.append(Problem(str(path), what, "export a smaller model"))
@@ -158,11 +177,41 @@ def bound_external(path: Path, proto: onnx.ModelProto) -> None:
         raise ModelError(problems)
 
 
+def unreadable_external(path: Path, proto: onnx.ModelProto) -> list[Problem]:
+    """Return what keeps onnx from reading weights that lie in other files, one problem a file."""
+    ends: dict[str, int] = {}
+    for tensor in _tensors(proto):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            entries = {entry.key: entry.value for entry in tensor.external_data}
+            numbers = [entries.get(key, "") for key in ("offset", "length")]
+            end = sum(int(number) for number in numbers if number.isdecimal())
+            location = entries.get("location", "")
+            ends[location] = max(end, ends.get(location, 0))
+    found = [(name, _file_problem(path.parent / name, name, end)) for name, end in ends.items()]
+    return [
+        Problem(str(path), f"its weights lie in the file {name}, {problem[0]}", problem[1])
+        for name, problem in found
+        if problem and name and not Path(name).is_absolute() and ".." not in Path(name).parts
+    ]
+
+
+def _file_problem(file: Path, name: str, end: int) -> tuple[str, str] | None:
+    """Return what is wrong with a file that should have `end` bytes, and what to do."""
+    if not file.exists():
+        return "which is not there", f"put {name} beside the model, under this name"
+    if file.is_symlink() or file.stat().st_nlink > 1:
+        return "which is a link, and onnx reads no links", f"replace {name} by a copy of the file"
+    if file.is_file() and file.stat().st_size < end:
+        what = f"which has {file.stat().st_size:,} bytes of {end:,}"
+        return what, f"copy {name} again, it is not complete"
+    return None
+
+
 def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Yield all weights and all tensors in attributes, subgraphs and functions included."""
     yield from proto.graph.initializer
     bodies = [proto.graph.node, *(function.node for function in proto.functions)]
-    for node in (node for body in bodies for node in _all_nodes(body)):
+    for node in (node for body in bodies for node in all_nodes(body)):
         for attribute in node.attribute:
             for graph in (attribute.g, *attribute.graphs):
                 yield from graph.initializer

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 import onnx
 
-from spinn_convert.model.file import ancestors, reads, subgraphs
+from spinn_convert.model.file import ancestors
+from spinn_convert.model.reading import reads, subgraphs
 
-PRODUCTS = {"MatMul", "Gemm", "FusedMatMul", "MatMulInteger", "QLinearMatMul"}
+PRODUCTS = {
+    *("MatMul", "Gemm", "FusedMatMul", "MatMulInteger", "MatMulIntegerToFloat", "QLinearMatMul"),
+    *("QGemm", "DynamicQuantizeMatMul", "MatMulNBits", "Einsum"),
+}
 WEIGHTED = {
     *("Conv", "ConvTranspose", "FusedConv", "ConvInteger", "QLinearConv", "DeformConv"),
     *("LSTM", "GRU", "RNN"),
@@ -86,23 +89,15 @@ def _has_weights(node: onnx.NodeProto, dynamic: Collection[str]) -> bool:
 def _dominator(
     nodes: Sequence[onnx.NodeProto], source: str, dynamic: Collection[str], edge: Collection[str]
 ) -> str:
-    """Return the last tensor that all paths from `source` to the tensors `edge` pass.
+    """Return the last tensor that all paths from `source` to the tensors `edge` pass."""
+    if set(edge) == {source}:
+        return source
+    import networkx  # takes a while, and most models begin with a layer with weights
 
-    `before` is the tree of dominators: the last tensor that all paths to a tensor pass.
-    """
-    before: dict[str, str] = {source: ""}
-    depth = {source: 0}
-
-    def shared(a: str, b: str) -> str:
-        while a != b:
-            a, b = (before[a], b) if depth[a] > depth[b] else (a, before[b])
-        return a
-
+    paths, end = networkx.DiGraph(), 0
     for node in nodes:
-        inputs = [name for name in reads(node) if name in depth]
-        if inputs:
-            last = reduce(shared, inputs)
-            for name in node.output:
-                if name in dynamic:
-                    before[name], depth[name] = last, depth[last] + 1
-    return reduce(shared, edge)
+        made = [name for name in node.output if name in dynamic]
+        paths.add_edges_from((name, result) for name in reads(node) for result in made)
+    paths.add_edges_from((name, end) for name in edge)
+    last: str = networkx.immediate_dominators(paths, source)[end]
+    return last

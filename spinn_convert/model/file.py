@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
@@ -20,7 +20,10 @@ from onnx import TensorProto, helper
 from spinn_convert.errors import ModelError, Problem
 from spinn_convert.linear.ops import Shape
 from spinn_convert.model.address_space import growing_by
-from spinn_convert.model.check import bound_external, check
+from spinn_convert.model.check import bound_external, check, unreadable_external
+from spinn_convert.model.clips import as_clips
+from spinn_convert.model.reading import reads
+from spinn_convert.model.tidy import tidy
 
 PROVIDERS = ["CPUExecutionProvider"]
 TYPES = {
@@ -41,6 +44,11 @@ LARGEST_SHAPE = 1024
 """Elements of a constant that may say a shape, or what decides about one."""
 FOLDING_LIMIT = "optimization.constant_folding_max_output_size_in_bytes"
 LONGEST_REASON = 300
+FIXES = {
+    r"bfloat16|Could not find an implementation|NOT_IMPLEMENTED": "export the model in float32",
+    "is not a registered function": "export the model without operators of your own",
+}
+"""What to do, by words of onnxruntime's message."""
 SILENT = 4
 """onnxruntime's severity above all that it logs: it raises what it logs as an error."""
 
@@ -65,6 +73,7 @@ def parse(path: Path) -> Source:
         raise ModelError([Problem(str(path), error.strerror or str(error), fix)]) from error
     sha256 = hashlib.sha256(content).hexdigest()
     del content
+    proto = onnx.ModelProto()
     try:
         proto = onnx.load(path, load_external_data=False)
         bound_external(path, proto)
@@ -73,10 +82,13 @@ def parse(path: Path) -> Source:
         raise
     except Exception as error:  # protobuf raises types of its own, external data OSError
         what = f"this is not a complete ONNX file ({error})"
-        raise ModelError([Problem(str(path), what, "export the model again")]) from error
+        found = unreadable_external(path, proto)
+        again = [Problem(str(path), what, "export the model again")]
+        raise ModelError(found or again) from error
     if not proto.graph.node:
         what = "this is not an ONNX file, or it has no nodes"
         raise ModelError([Problem(str(path), what, "export the model again")])
+    tidy(path, proto)
     check(path, proto)
     return Source(path, sha256, proto, *_input(path, proto))
 
@@ -117,6 +129,7 @@ def simplify(source: Source, sizes: Sequence[int]) -> onnx.ModelProto:
         simple = onnx.load(target)
     del simple.graph.output[:]
     simple.graph.output.extend(map(_value_info, made.get_outputs()))
+    as_clips(simple)
     return simple
 
 
@@ -139,7 +152,9 @@ def by_onnxruntime(path: Path, doing: str) -> Iterator[None]:
         yield
     except Exception as error:  # onnxruntime raises a dozen types of its own, protobuf beyond 2 GB
         what = f"onnxruntime cannot {doing} ({_reason(error)})"
-        raise ModelError([Problem(str(path), what, "export the model again")]) from error
+        fixes = [fix for words, fix in FIXES.items() if re.search(words, str(error))]
+        fix = fixes[0] if fixes else "export the model again"
+        raise ModelError([Problem(str(path), what, fix)]) from error
 
 
 def _reason(error: Exception) -> str:
@@ -192,10 +207,18 @@ def evaluated(
     """Return the values of tensors that depend on no input."""
     if not names:
         return {}
+    return dict(zip(names, computed(source, part(proto, [], names), {})))
+
+
+def computed(
+    source: Source, proto: onnx.ModelProto, feeds: Mapping[str, NDArray[np.generic]]
+) -> list[NDArray[np.generic]]:
+    """Return what a part of the file makes of its inputs."""
     options = _options(onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
-    session = _session(source.path, part(proto, [], names), options)
-    with by_onnxruntime(source.path, "compute its constants"), growing_by(ROOM):
-        return dict(zip(names, session.run(list(names), {})))
+    session = _session(source.path, proto, options)
+    with by_onnxruntime(source.path, "compute a part of this model"), growing_by(ROOM):
+        found: list[NDArray[np.generic]] = session.run(None, dict(feeds))
+    return found
 
 
 def averaged(source: Source, pooled: Collection[str]) -> Source:
@@ -212,26 +235,6 @@ def averaged(source: Source, pooled: Collection[str]) -> Source:
             new.attribute.extend(kept)
             node.CopyFrom(new)
     return replace(source, proto=proto)
-
-
-def reads(node: onnx.NodeProto) -> list[str]:
-    """Return the names of all tensors that a node reads, those of its subgraphs included."""
-    names = [name for name in node.input if name]
-    for graph in subgraphs(node):
-        own = {value.name for value in (*graph.input, *graph.initializer)}
-        for inner in graph.node:
-            names += [name for name in reads(inner) if name not in own]
-            own.update(inner.output)
-        names += [value.name for value in graph.output if value.name not in own]
-    return names
-
-
-def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    """Yield the bodies of an If, Loop or Scan."""
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
 
 
 def ancestors(

@@ -22,22 +22,24 @@ from spinn_convert.model.file import (
     described,
     evaluated,
     parse,
-    reads,
     simplify,
     static_shape,
 )
 from spinn_convert.model.graph import Graph, Node
+from spinn_convert.model.moved import File
 from spinn_convert.model.nodes import (
     Names,
     Values,
     constants,
+    named,
     names_of,
-    place,
     read_node,
     read_nodes,
     used_tensors,
 )
 from spinn_convert.model.operators import Tensor, Unsupported
+from spinn_convert.model.reading import reads
+from spinn_convert.model.refusal import Refused, refuse_quantised, together
 
 if TYPE_CHECKING:
     from spinn_convert.model.host import ImageSequence
@@ -135,6 +137,7 @@ def _load(source: Source, sizes: tuple[int, ...]) -> Model:
     if halves is None:
         what = "no layer with weights depends on the input"
         raise ModelError([Problem(str(path), what, "export a trained network")])
+    refuse_quantised(path, halves.core)
     shapes = _shapes(source, simple, halves)
     entry = shapes[halves.entry]
     batched = len(sizes) != 3 or len(entry) != 4
@@ -143,8 +146,10 @@ def _load(source: Source, sizes: tuple[int, ...]) -> Model:
     values.update(evaluated(source, simple, halves.constants))
     values[halves.entry] = Tensor(halves.entry, entry[1:])
     names = names_of(simple.graph)
-    nodes += read_nodes(path, halves.core, values, names, shapes)
-    nodes += _extended(simple.graph, halves.after, values, names, nodes)
+    batch = source.sizes[0] if batched else 1
+    file = File(source, simple, sizes, batch)
+    nodes += read_nodes(file, halves.core, values, names, shapes)
+    nodes += _extended(file, halves.after, values, names, nodes)
     graph = Graph(tuple(nodes), _handed_back(simple.graph, halves.after, values, nodes))
     outputs = [value.name for value in simple.graph.output]
     after = ancestors(simple.graph.node, outputs, graph.outputs)
@@ -152,7 +157,7 @@ def _load(source: Source, sizes: tuple[int, ...]) -> Model:
         source,
         graph,
         tuple(sizes[1:] if batched else sizes),
-        source.sizes[0] if batched else 1,
+        batch,
         batched,
         tuple((value.name, _without_batch(value)) for value in simple.graph.output),
         tuple(node.op_type for node in halves.before),
@@ -162,9 +167,21 @@ def _load(source: Source, sizes: tuple[int, ...]) -> Model:
 
 @lru_cache(maxsize=1)
 def simplified(model: Model, batch: int) -> onnx.ModelProto:
-    """Return the whole file for a batch, folded by onnxruntime."""
+    """Return the whole file for a batch, folded by onnxruntime; ModelError if it cannot be."""
     image = model.image_shape
-    return simplify(model.source, (model.batch or batch, *image) if model.batched else image)
+    try:
+        return simplify(model.source, (model.batch or batch, *image) if model.batched else image)
+    except ModelError as error:
+        if model.batch is not None or batch == 1:
+            raise
+        raise ModelError([for_one_image(model)]) from error
+
+
+def for_one_image(model: Model) -> Problem:
+    """Return what is wrong with a file whose batch is open though its nodes are for one image."""
+    what = f"the batch of {model.source.input} is open, but its nodes are right for one image only"
+    fix = "export the model with a batch of 1, or without fixed shapes"
+    return Problem(str(model.path), what, fix)
 
 
 def _sizes(source: Source, image_shape: Shape | None) -> tuple[int, ...]:
@@ -196,17 +213,18 @@ def _shapes(source: Source, proto: onnx.ModelProto, halves: Cut) -> dict[str, Sh
         what = f"the shape of {halves.entry}, which the first layer with weights reads, is unknown"
         fix = "export the model with a fixed image size"
         raise ModelError([Problem(str(source.path), what, fix)])
-    problems = [
-        Problem(
-            f"{source.path}, {place(made[name]) if name in made else name}",
+    refused = [
+        Refused(
+            named(made[name]) if name in made else name,
+            made[name].op_type if name in made else "input",
             f"its result of shape {shape} has more than {MOST_ELEMENTS:,} elements",
             "export the model for smaller images",
         )
         for name, shape in shapes.items()
         if prod(shape) > MOST_ELEMENTS
     ]
-    if problems:
-        raise ModelError(problems)
+    if refused:
+        raise ModelError(together(source.path, refused))
     return shapes
 
 
@@ -226,7 +244,7 @@ def _handed_back(
 
 
 def _extended(
-    graph: onnx.GraphProto,
+    file: File,
     after: Sequence[onnx.NodeProto],
     values: Values,
     names: Names,
@@ -236,6 +254,7 @@ def _extended(
 
     So a bias or a global pooling behind the last convolution belongs to the core.
     """
+    graph = file.simple.graph
     outputs = {value.name for value in graph.output}
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
@@ -251,7 +270,7 @@ def _extended(
             if len(node.output) != 1 or node.output[0] not in behind:
                 break
             try:
-                new = read_node(node, known, names)
+                new = read_node(file, node, known, names)
             except (Unsupported, KeyError):
                 break
             at, path = node.output[0], path + new

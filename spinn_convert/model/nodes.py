@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import onnx
 from onnx import helper, numpy_helper
 
-from spinn_convert.errors import ModelError, Problem
+from spinn_convert.errors import ModelError
 from spinn_convert.linear.maps import LinearMap
 from spinn_convert.linear.ops import Affine, MaxPool, Shape, pooled_shape
-from spinn_convert.model.file import reads
 from spinn_convert.model.graph import Node
+from spinn_convert.model.moved import Astray, File, Moved, moved, of_one_image
 from spinn_convert.model.operators import Array, Step, Tensor, Unsupported, read
+from spinn_convert.model.reading import reads
+from spinn_convert.model.refusal import Refused, together
 
-Values = dict[str, Tensor | Array | None]
+Values = dict[str, Tensor | Array | Moved | None]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def names_of(graph: onnx.GraphProto) -> Names:
 
 
 def read_nodes(
-    path: Path,
+    file: File,
     protos: Iterable[onnx.NodeProto],
     values: Values,
     names: Names,
@@ -61,30 +62,33 @@ def read_nodes(
     Raises ModelError with everything that could not be read.
     """
     nodes: list[Node] = []
-    problems = []
+    refused = []
     for proto in protos:
         if not all(name in values for name in proto.input):
             continue  # made by a node that was refused
         try:
-            nodes += read_node(proto, values, names)
+            nodes += read_node(file, proto, values, names)
         except Unsupported as error:
-            problems.append(Problem(f"{path}, {place(proto)}", error.what, error.fix))
+            node = error.node if isinstance(error, Astray) else proto
+            refused.append(Refused(named(node), node.op_type, error.what, error.fix))
+            if node is not proto:
+                continue
             known = {name: (shapes or {}).get(name, ()) for name in proto.output}
             values.update({name: Tensor(name, s[1:]) for name, s in known.items() if len(s) > 1})
-    if problems:
-        raise ModelError(problems)
+    if refused:
+        raise ModelError(together(file.source.path, refused))
     return nodes
 
 
-def place(node: onnx.NodeProto) -> str:
-    """Return how messages name a node."""
-    return f"node {node.name or node.output[0]} ({node.op_type})"
+def named(node: onnx.NodeProto) -> str:
+    """Return how messages name a node: as the file does, or by its first output."""
+    return node.name or node.output[0]
 
 
-def read_node(proto: onnx.NodeProto, values: Values, names: Names) -> list[Node]:
+def read_node(file: File, proto: onnx.NodeProto, values: Values, names: Names) -> list[Node]:
     """Read one node and add its outputs to `values`; raises Unsupported."""
     try:
-        results = _results(proto, values, names.used)
+        results = _results(file, proto, values, names.used)
         found = {name: list(_flatten(step, name, names.taken)) for name, step in results.items()}
     except ValueError as error:
         raise Unsupported(str(error)) from error
@@ -95,15 +99,19 @@ def read_node(proto: onnx.NodeProto, values: Values, names: Names) -> list[Node]
 
 
 def _results(
-    node: onnx.NodeProto, values: Mapping[str, Tensor | Array | None], used: Collection[str]
-) -> dict[str, Step | Tensor | Array]:
+    file: File, node: onnx.NodeProto, values: Values, used: Collection[str]
+) -> Mapping[str, Step | Tensor | Array | Moved]:
     """Return what the node's outputs are, by name; those that nothing uses may be missing."""
     operator = (
         f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
     )
     attributes = {a.name: _attribute(a) for a in node.attribute}
     inputs = [values[name] for name in node.input]
-    result = read(operator, inputs, attributes, len(node.output))
+    try:
+        own = of_one_image(file, node, inputs)
+        result = read(operator, own, attributes, len(node.output))
+    except Unsupported as error:
+        return moved(file, node, inputs, error)
     results = result if isinstance(result, tuple) else (result,)
     for position, name in enumerate(node.output):
         if position >= len(results) and name and name in used:
@@ -118,7 +126,7 @@ def _attribute(attribute: onnx.AttributeProto) -> object:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _flatten(step: Step | Tensor | Array, name: str, taken: set[str]) -> Iterator[Node]:
+def _flatten(step: Step | Tensor | Array | Moved, name: str, taken: set[str]) -> Iterator[Node]:
     """Yield the nodes of a step, operands first; an operand that is a step gets a derived name."""
     if not isinstance(step, Step):
         return

@@ -17,9 +17,10 @@ from support.damage_seeds import convolutional, model, node, seeds, tiny
 from support.damage_sizes import huge_outputs
 
 from spinn_convert.cli import tables as cli_tables
-from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.fold import fold
 from spinn_convert.errors import ModelError, SpinnConvertError
+from spinn_convert.jobs.inspect import execute
+from spinn_convert.jobs.prepare import Source
 from spinn_convert.model.address_space import growing_by
 from spinn_convert.model.check import check
 from spinn_convert.model.load import load
@@ -34,13 +35,14 @@ def inspected(tmp_path):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "weights.bin").write_bytes(bytes(4096))
     (tmp_path / "outside.bin").write_bytes(bytes(4096))
+    (tmp_path / "models" / "link.bin").symlink_to(tmp_path / "outside.bin")
     path = tmp_path / "models" / "damaged.onnx"
 
     def inspect(content):
         path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
         with growing_by(MEMORY):
-            network, real = conversion.inspect(path, None)
-            Console(file=io.StringIO()).print(cli_tables.population_table(network, real))
+            network = execute(Source(path)).network
+            Console(file=io.StringIO()).print(cli_tables.population_table(network))
         return network
 
     return inspect
@@ -100,7 +102,7 @@ def test_weights_that_do_not_fit_their_shape(inspected, changes, words):
             setattr(tensor, field, value)
     message = refused(inspected, proto)
     assert words in message
-    assert "weight w is damaged" in message
+    assert "weight w: damaged" in message
 
 
 @pytest.mark.parametrize("field", ["float_data", "raw_data"])
@@ -210,10 +212,12 @@ def test_constants_that_are_huge_together(inspected):
 @pytest.mark.parametrize(
     ("entries", "words"),
     [
-        ({"location": "none.bin"}, "none.bin"),
+        ({"location": "none.bin"}, "put none.bin beside the model"),
+        ({"location": "sub/none.bin"}, "put sub/none.bin beside the model"),
+        ({"location": "link.bin"}, "replace link.bin by a copy of the file"),
         ({"location": "/etc/hostname"}, "/etc/hostname"),
         ({"location": "../outside.bin"}, "outside.bin"),
-        ({"location": "weights.bin", "offset": "999999"}, "offset"),
+        ({"location": "weights.bin", "offset": "999999"}, "weights.bin, which has 4,096 bytes of"),
         ({"location": "weights.bin", "offset": "x"}, "x"),
         ({"location": "weights.bin", "length": "5"}, "its length is 5 bytes"),
         ({"location": "weights.bin", "length": str(10**15)}, "its shape needs 288"),
@@ -228,6 +232,16 @@ def test_weights_in_other_files(inspected, entries, words):
     for key, value in entries.items():
         tensor.external_data.add(key=key, value=value)
     assert words in refused(inspected, proto)
+
+
+def test_a_file_of_all_weights_that_is_missing_is_named_once(inspected):
+    proto = convolutional()
+    for tensor in proto.graph.initializer:
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="damaged.onnx.data")
+    message = refused(inspected, proto)
+    assert message.count("damaged.onnx.data") == 2
+    assert "put damaged.onnx.data beside the model" in message
 
 
 def test_weights_in_another_file_end_where_their_shape_does(inspected):

@@ -37,7 +37,11 @@ def test_what_is_saved_is_loaded(tmp_path):
     again = Network.load(tmp_path / "network")
     assert (again.steps, again.read_out, again.made_from) == (40, "all", {"path": "a.onnx"})
     for ours, theirs in zip(network.projections, again.projections):
-        assert (ours.source, ours.target, ours.delay) == (theirs.source, theirs.target, theirs.delay)
+        assert (ours.source, ours.target, ours.delay) == (
+            theirs.source,
+            theirs.target,
+            theirs.delay,
+        )
         for op, other in zip(ours.map.ops, theirs.map.ops):
             assert type(op) is type(other)
     values = np.random.default_rng(0).standard_normal((2, 2, 6, 6)).astype(np.float32)

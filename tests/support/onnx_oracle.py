@@ -12,6 +12,7 @@ from spinn_convert.linear.maps import LinearMap, apply, then
 from spinn_convert.linear.ops import Affine, Input, MaxPool, Relu, Sum, pooled_shape
 from spinn_convert.model.file import parse, simplify
 from spinn_convert.model.graph import Graph, Node
+from spinn_convert.model.moved import File
 from spinn_convert.model.nodes import constants, names_of, read_nodes
 from spinn_convert.model.operators import Tensor, read
 from support.onnx_draw import Fed, ints
@@ -157,10 +158,11 @@ def whole_graph(path):
     """Return the graph of all nodes that onnxruntime leaves, read without a cut."""
     source = parse(path)
     sizes = [size or 1 for size in source.sizes]
-    simple = simplify(source, sizes).graph
+    file = File(source, simplify(source, sizes), tuple(sizes), source.sizes[0])
+    simple = file.simple.graph
     values = constants(simple)
     values[source.input] = Tensor(source.input, tuple(sizes[1:]))
-    nodes = read_nodes(path, simple.node, values, names_of(simple))
+    nodes = read_nodes(file, simple.node, values, names_of(simple))
     first = Node(source.input, Input(), (), tuple(sizes[1:]))
     outputs = [values[value.name].name for value in simple.output]
     return Graph((first, *nodes), tuple(outputs))

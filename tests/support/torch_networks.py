@@ -137,6 +137,25 @@ class ChannelsLast(nn.Module):
         return self.inner(x.permute(0, 3, 1, 2)).softmax(1)
 
 
+class PixelsLast(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(x.permute(0, 3, 1, 2))
+
+
+def pooled_channels_last(pixels_last, seed=0):
+    """Return a network in torch's channels-last memory, or of (N, H, W, C), which is the same."""
+    torch.manual_seed(seed)
+    layers = [nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    network = nn.Sequential(*layers, nn.Linear(8, 5)).eval()
+    if pixels_last:
+        return PixelsLast(network)
+    return network.to(memory_format=torch.channels_last)
+
+
 class PooledFirst(nn.Module):
     """Pools before it rectifies, normalises what it pooled, and pools by 2 x 3 with padding."""
 
@@ -186,15 +205,20 @@ def trained(name, seed=0):
     return network.eval()
 
 
-def export(network, path, image_shape, dynamo, opset=None, **kwargs):
-    """Write an ONNX file with a dynamic batch, by the new or the old exporter of torch."""
+def export(network, path, image_shape, dynamo, opset=None, batch=None, **kwargs):
+    """Write an ONNX file with a dynamic batch or a fixed one, by torch's new or old exporter."""
     import warnings
 
-    example = torch.zeros(2, *image_shape)
+    example = torch.zeros(batch or 2, *image_shape)
+    channels_last = any(p.dim() == 4 and not p.is_contiguous() for p in network.parameters())
+    if channels_last:
+        example = example.to(memory_format=torch.channels_last)
     if dynamo:
-        batch = {"dynamic_shapes": [{0: torch.export.Dim("batch")}], "verbose": False}
-    else:
-        batch = {"dynamic_axes": {"x": {0: "batch"}, "y": {0: "batch"}}}
+        kwargs["verbose"] = False
+    if batch is None and dynamo:
+        kwargs["dynamic_shapes"] = [{0: torch.export.Dim("batch")}]
+    elif batch is None:
+        kwargs["dynamic_axes"] = {"x": {0: "batch"}, "y": {0: "batch"}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -205,7 +229,6 @@ def export(network, path, image_shape, dynamo, opset=None, **kwargs):
             input_names=["x"],
             output_names=["y"],
             opset_version=opset,
-            **batch,
             **kwargs,
         )
     return path

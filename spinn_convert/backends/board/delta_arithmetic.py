@@ -21,10 +21,11 @@ from spinn_convert.backends.board.arithmetic import (
     measure_peaks,
     sizing_images,
 )
-from spinn_convert.backends.board.cells import NEVER, RING_LIMIT
+from spinn_convert.backends.board.cells import RING_LIMIT
 from spinn_convert.backends.board.delta_plan import DeltaPlan, make_delta_plan
 from spinn_convert.backends.board.plan import Peak
 from spinn_convert.backends.board.program import (
+    check_range,
     image_result,
     in_thresholds,
     one,
@@ -33,7 +34,7 @@ from spinn_convert.backends.board.program import (
 )
 from spinn_convert.backends.board.session import ImageResult, present, recorded
 from spinn_convert.backends.reference.program import Int32, Int64, Program, Wiring, compile_program
-from spinn_convert.errors import BackendError, Problem
+from spinn_convert.errors import BackendError
 from spinn_convert.linear.ops import Floats
 from spinn_convert.network.recording import Progress, Recording, Settings, Stimulus, silent
 from spinn_convert.network.records import Network
@@ -168,7 +169,7 @@ def _simulate(
     drives = plan.image_drives(per_step)
     for name, drive in drives.items():
         place(program, name, drive.i_offset, i_offset)
-    spikes, begins, readout, overshoot, peaks, saturated, wrapped = simulate(
+    spikes, begins, readout, overshoot, peaks, saturated, wraps = simulate(
         arrays.wiring,
         arrays.board,
         arrays.v_init,
@@ -178,9 +179,7 @@ def _simulate(
         subtract,
         settings.steps,
     )
-    if wrapped or readout.max(initial=0) >= one(NEVER):
-        what = "an input or potential left the range of the board's numbers"
-        raise BackendError([Problem(NAME, what, "plan with peaks of more images")])
+    check_range(program, wraps, readout)
     ones = [one(p.theta) for p in plan.populations if p.kind == "readout"]
     result = image_result(program, settings, spikes, begins, in_thresholds(program, readout, ones))
     neurons = np.repeat(program.populations[:, 0], begins[:, -1] - begins[:, 0]) + spikes

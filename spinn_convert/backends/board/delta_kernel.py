@@ -59,12 +59,12 @@ def simulate(
     limit: int,
     subtract: bool,
     steps: int,
-) -> tuple[Int32, Int64, Int32, Int64, Int64, Int64, bool]:
+) -> tuple[Int32, Int64, Int32, Int64, Int64, Int64, Int64]:
     """Simulate one image; `board` holds (theta, shift) of each population.
 
     subtract: reset by subtraction, which the board cannot do; for measuring the overshoot. Returns
     spikes, begins and readout as `board_kernel.simulate`, then sums of overshoot per neuron, peaks,
-    saturated entries, and whether a number wrapped.
+    saturated entries, and the first step in which a number wrapped (P,), `steps` if none did.
     """
     populations = wiring.populations
     spikes = np.empty(1 << 16, np.int32)
@@ -72,7 +72,8 @@ def simulate(
     readout = np.zeros((steps, (populations[:, 1] * (1 - populations[:, 2])).sum()), np.int32)
     peaks = np.zeros((len(populations), 2), np.int64)
     saturated, overshoot = np.zeros(len(populations), np.int64), np.zeros(v_init.size, np.int64)
-    any_wrapped, count, column, potentials = False, 0, 0, v_init.copy()
+    wraps, potentials = np.full(len(populations), steps), v_init.copy()
+    count, column = 0, 0
     for p in range(len(populations)):
         target, (theta, shift) = populations[p], board[p]
         offset, size, spiking = target[0], target[1], target[2] == 1
@@ -84,7 +85,8 @@ def simulate(
             receive(ring, t, target, wiring, spikes, begins)
             most_exc, most_inh, wrapped = _update(ring, v, i_offset[span], shift, limit)
             peaks[p, 0], peaks[p, 1] = max(peaks[p, 0], most_exc), max(peaks[p, 1], most_inh)
-            any_wrapped |= wrapped != 0
+            if wrapped:
+                wraps[p] = min(wraps[p], t)
             if max(most_exc, most_inh) > limit:
                 saturated[p] += saturated_entries(ring, limit)
             if spiking:
@@ -95,4 +97,4 @@ def simulate(
             begins[p, t + 1] = count
         if not spiking:
             column += size
-    return spikes[:count], begins, readout, overshoot, peaks, saturated, any_wrapped
+    return spikes[:count], begins, readout, overshoot, peaks, saturated, wraps

@@ -28,13 +28,20 @@ NO_RESET = np.zeros(0, np.int32)
 
 @numba.njit(nogil=True, cache=True)
 def _update(
-    ring: Int64, excitatory: Int32, inhibitory: Int32, v: Int32, shift: int, limit: int
+    ring: Int64,
+    excitatory: Int32,
+    inhibitory: Int32,
+    v: Int32,
+    i_offset: Int32,
+    shift: int,
+    limit: int,
 ) -> Any:
     """Add the ring buffer to both currents, set V (without i_offset), let the currents decay.
 
-    Returns the largest sums that arrived, and a number that is not 0 if a current wrapped.
+    Returns the largest sums that arrived, and numbers that are not 0 if a current wrapped, or V.
     """
-    most_exc, most_inh, wrapped = np.int64(0), np.int64(0), np.int64(0)
+    most_exc, most_inh = np.int64(0), np.int64(0)
+    wrapped, v_wrapped = np.int64(0), np.int64(0)
     for n in range(ring.size):
         exc, inh = ring[n] >> 32, ring[n] & LOW
         most_exc, most_inh = max(most_exc, exc), max(most_inh, inh)
@@ -43,10 +50,13 @@ def _update(
         inh += ((-inh * LOSS_32) >> 32) + np.int64(inhibitory[n])
         exc_32, inh_32 = np.int32(exc), np.int32(inh)
         wrapped |= (exc ^ np.int64(exc_32)) | (inh ^ np.int64(inh_32))
-        v[n] = exc_32 - inh_32
+        potential = np.int64(exc_32) - np.int64(inh_32)
+        v[n] = potential
+        potential += np.int64(i_offset[n])
+        v_wrapped |= potential ^ np.int64(np.int32(potential))
         excitatory[n] = exc_32 + np.int32((np.int64(exc_32) * -LEAK_32) >> 32)
         inhibitory[n] = inh_32 + np.int32((np.int64(inh_32) * -LEAK_32) >> 32)
-    return most_exc, most_inh, wrapped
+    return most_exc, most_inh, wrapped, v_wrapped
 
 
 @numba.njit(nogil=True, cache=True)
@@ -66,13 +76,13 @@ def simulate(
     isyn_exc: Int32,
     limit: int,
     steps: int,
-) -> tuple[Int32, Int64, Int32, Int64, Int64, bool]:
+) -> tuple[Int32, Int64, Int32, Int64, Int64, Int64]:
     """Simulate one image; `board` holds BOARD_FIELDS of each population.
 
     Returns the spiking neurons of all populations and steps one after another, where each
     population's each step begins (P, steps + 1), V of the readouts after each step (steps, readout
-    neurons), the largest sums in a ring buffer (P, 2), saturated entries (P,), and whether a
-    current wrapped.
+    neurons), the largest sums in a ring buffer (P, 2), saturated entries (P,), and the first step
+    in which a number wrapped (P,), `steps` if none did.
     """
     populations = wiring.populations
     spikes = np.empty(1 << 16, np.int32)
@@ -82,7 +92,7 @@ def simulate(
         np.zeros((len(populations), 2), np.int64),
         np.zeros(len(populations), np.int64),
     )
-    any_wrapped, count, column = False, 0, 0
+    wraps, count, column = np.full(len(populations), steps), 0, 0
     for p in range(len(populations)):
         target, (theta, shift, self_weight) = populations[p], board[p]
         offset, size, spiking = target[0], target[1], target[2] == 1
@@ -99,9 +109,12 @@ def simulate(
             if t > 0:
                 for i in range(begins[p, t - 1], begins[p, t]):
                     ring[spikes[i]] += self_weight
-            most_exc, most_inh, wrapped = _update(ring, excitatory, inhibitory, v, shift, limit)
+            most_exc, most_inh, wrapped, v_wrapped = _update(
+                ring, excitatory, inhibitory, v, current, shift, limit
+            )
             peaks[p, 0], peaks[p, 1] = max(peaks[p, 0], most_exc), max(peaks[p, 1], most_inh)
-            any_wrapped |= wrapped != 0
+            if wrapped or (v_wrapped and t >= target[3]):
+                wraps[p] = min(wraps[p], t)
             if max(most_exc, most_inh) > limit:
                 saturated[p] += saturated_entries(ring, limit)
             if spiking and t >= target[3]:
@@ -112,7 +125,7 @@ def simulate(
             begins[p, t + 1] = count
         if not spiking:
             column += size
-    return spikes[:count], begins, readout, peaks, saturated, any_wrapped
+    return spikes[:count], begins, readout, peaks, saturated, wraps
 
 
 def packed(weights: Int32 | Int64) -> Int64:

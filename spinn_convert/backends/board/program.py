@@ -81,7 +81,7 @@ def simulate_image(
 ) -> ImageResult:
     """Simulate one image, given its drives; ring buffers saturate at `limit` LSBs.
 
-    Raises BackendError when a number leaves its range.
+    Raises BackendError that names the populations whose numbers leave their range.
     """
     from spinn_convert.backends.board.kernel import simulate
 
@@ -90,7 +90,7 @@ def simulate_image(
     for name, found in drives.items():
         place(program, name, found.i_offset, i_offset)
         place(program, name, found.isyn_exc, isyn_exc)
-    spikes, begins, readout, peaks, saturated, wrapped = simulate(
+    spikes, begins, readout, peaks, saturated, wraps = simulate(
         board.wiring,
         board.board,
         i_offset,
@@ -98,14 +98,32 @@ def simulate_image(
         limit,
         settings.steps,
     )
-    if wrapped or readout.max(initial=0) >= one(NEVER):
-        what = "a synaptic current left the range of the board's numbers"
-        raise BackendError([Problem("the board's arithmetic", what, "simulate fewer steps")])
+    check_range(program, wraps, readout)
     ones = [one(p.theta) for p in board.plan.populations if p.kind == "readout"]
     result = image_result(program, settings, spikes, begins, in_thresholds(program, readout, ones))
     to_itself = replace(result, events=result.events + len(spikes))
     clipped = {name: int(found.clipped.sum()) for name, found in drives.items()}
     return ImageResult(to_itself, peaks, saturated, clipped, np.zeros((2, 0), np.int64))
+
+
+def check_range(program: Program, wraps: Int64, readout: Int32) -> None:
+    """Raise BackendError that names the populations whose numbers left their range, and when.
+
+    wraps: of the kernel, first steps (P,). readout: raw V (T, N), which must stay below NEVER.
+    """
+    steps, begin, found = len(readout), 0, []
+    for p, name in enumerate(program.names):
+        first, size = int(wraps[p]), int(program.populations[p, 1])
+        if not program.populations[p, 2]:
+            above = (readout[:, begin : begin + size] >= one(NEVER)).any(axis=1)
+            first, begin = min([first, *np.flatnonzero(above)]), begin + size
+        found.append((first, name))
+    what, fix = "a current or potential leaves the board's numbers in step", "simulate fewer steps"
+    problems = [
+        Problem(name, f"{what} {step}", fix) for step, name in sorted(found) if step < steps
+    ]
+    if problems:
+        raise BackendError(problems)
 
 
 def place(program: Program, name: str, values: Int32, everything: Int32) -> None:

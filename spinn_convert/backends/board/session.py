@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from spinn_convert.backends.reference.backend import ImageOutcome, readouts_in_units, sorted_spikes
+from spinn_convert.backends.reference.ordered import in_order
 from spinn_convert.backends.reference.program import Int64
 from spinn_convert.linear.ops import Floats
 from spinn_convert.network.rate import CHUNK, input_currents
@@ -42,30 +42,21 @@ def present(
 ) -> list[ImageResult]:
     """Return the results in the order of the images."""
     images = []
-    for image in _in_order(network, stimulus, settings.threads, simulate):
+    for image in in_order(_currents(network, stimulus), settings.threads, simulate):
         images.append(image)
         progress(len(images), len(stimulus.values))
     return images
 
 
-def _in_order(
-    network: Network, stimulus: Stimulus, threads: int, simulate: Simulate
-) -> Iterator[ImageResult]:
-    pool = ThreadPoolExecutor(threads)
-    running: list[Future[ImageResult]] = []
-    try:
-        for start in range(0, len(stimulus.values), CHUNK):
-            values = stimulus.values[start : start + CHUNK]
-            currents = input_currents(network, values)
-            ahead = [
-                pool.submit(simulate, {name: current[i] for name, current in currents.items()})
-                for i in range(len(values))
-            ]
-            yield from (future.result() for future in running)
-            running = ahead
-        yield from (future.result() for future in running)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def _currents(network: Network, stimulus: Stimulus) -> Iterator[list[dict[str, Floats]]]:
+    """Yield the currents of each image, for a few images at a time."""
+    for start in range(0, len(stimulus.values), CHUNK):
+        values = stimulus.values[start : start + CHUNK]
+        currents = input_currents(network, values)
+        yield [
+            {name: current[image] for name, current in currents.items()}
+            for image in range(len(values))
+        ]
 
 
 def recorded(

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spinn_convert.backends.reference.limits import check_range
+from spinn_convert.backends.reference.ordered import in_order
 from spinn_convert.backends.reference.program import (
     Program,
     channels_last,
     compile_program,
     to_integers,
 )
-from spinn_convert.errors import BackendError, Problem
+from spinn_convert.errors import Problem
 from spinn_convert.network.rate import CHUNK, columns, input_currents
 from spinn_convert.network.recording import Progress, Recording, Settings, Stimulus, silent
 from spinn_convert.network.records import Network, out_degrees
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 NAME = "reference"
 DEFAULT_IMAGES = None
-LARGEST_POTENTIAL = 1 << 30
 
 
 def check(network: Network, settings: Settings) -> list[Problem]:
@@ -43,10 +43,11 @@ def run(
 ) -> Recording:
     """Simulate all images; spikes, potentials and events are exact.
 
-    Raises BackendError when a membrane potential leaves the range of the integers.
+    Raises BackendError where a neuron gets more in one step than the integers hold.
     """
     started = time.perf_counter()
     program = compile_program(network)
+    check_range(program)
     built = time.perf_counter()
     device = _cuda()
     found = (
@@ -96,7 +97,7 @@ def _simulate(
     """Simulate one image, given the current into every neuron."""
     from spinn_convert.backends.reference.kernel import simulate
 
-    spikes, begins, events, readout, potentials = simulate(
+    spikes, begins, events, readout = simulate(
         program.wiring,
         bias,
         program.v_init,
@@ -105,15 +106,11 @@ def _simulate(
         program.one,
         settings.steps,
     )
-    largest = int(np.abs(potentials.astype(np.int64)).max(initial=0))
-    if largest >= LARGEST_POTENTIAL:
-        what = f"a membrane potential reached {largest / program.one:.0f} thresholds"
-        raise BackendError([Problem(NAME, what, "simulate fewer steps")])
     order = np.concatenate([channels_last(p.shape) for p in network.readouts])
     sizes = [p.size for p in network.readouts]
     shifts = np.repeat(_begins(sizes), sizes)
     ordered = np.empty(readout.shape, np.float32)
-    ordered[:, order + shifts] = readout.astype(np.float32) / program.one
+    ordered[:, order + shifts] = readout / program.one
     rows = {
         name: spike_rows(program, name, spikes, begins[program.names.index(name)])
         for name in settings.record
@@ -139,22 +136,22 @@ def _on_cores(
     network: Network, program: Program, stimulus: Stimulus, settings: Settings
 ) -> Iterator[ImageOutcome]:
     """Yield results in the order of the images, computing `threads` of them at a time."""
+    chunks = _biases(network, program, stimulus)
+    return in_order(
+        chunks, settings.threads, lambda bias: _simulate(network, program, bias, settings)
+    )
+
+
+def _biases(network: Network, program: Program, stimulus: Stimulus) -> Iterator[NDArray[np.int32]]:
+    """Yield the currents into all neurons, (images, neurons), for a few images at a time."""
     offsets = dict(zip(program.names, program.populations[:, 0]))
-    pool = ThreadPoolExecutor(settings.threads)
-    running: list[Future[ImageOutcome]] = []
-    try:
-        for start in range(0, len(stimulus.values), CHUNK):
-            currents = input_currents(network, stimulus.values[start : start + CHUNK])
-            biases = np.repeat(program.bias[None], len(next(iter(currents.values()))), 0)
-            for name, current in currents.items():
-                values = to_integers(program, name, current)
-                biases[:, offsets[name] : offsets[name] + values.shape[1]] = values
-            ahead = [pool.submit(_simulate, network, program, bias, settings) for bias in biases]
-            yield from (future.result() for future in running)
-            running = ahead
-        yield from (future.result() for future in running)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    for start in range(0, len(stimulus.values), CHUNK):
+        currents = input_currents(network, stimulus.values[start : start + CHUNK])
+        biases = np.repeat(program.bias[None], len(next(iter(currents.values()))), 0)
+        for name, current in currents.items():
+            values = to_integers(program, name, current)
+            biases[:, offsets[name] : offsets[name] + values.shape[1]] = values
+        yield biases
 
 
 def _on_device(
@@ -170,7 +167,7 @@ def _on_device(
     degrees = out_degrees(network)
     for start in range(0, len(stimulus.values), CHUNK):
         currents = input_currents(network, stimulus.values[start : start + CHUNK])
-        dense = simulate(network, currents, settings.steps, device)
+        dense = simulate(network, program, currents, settings.steps, device)
         for image in range(len(stimulus.values[start : start + CHUNK])):
             fired = {
                 name: spikes[:, image].flatten(1).cpu().numpy()

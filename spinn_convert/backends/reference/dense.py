@@ -1,7 +1,9 @@
 """The same network as dense tensors: one convolution for all images and steps of a layer.
 
-This is what a GPU is good at. Weights are multiples of 2^-bits and spikes are 0 or 1, so sums of
-fewer than 2^(24 - bits) thresholds are exact in float32 and the spikes are those of the kernel.
+This is what a GPU is good at. Weights are multiples of 2^-bits and spikes are 0 or 1, so what a
+neuron gets in one step is exact in float32 where it is less than 2^(24 - bits) thresholds, in
+whatever order it is added up; elsewhere it is computed in float64. Potentials, which have no such
+bound, are float64 throughout. So the spikes are those of the kernel.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spinn_convert.backends.reference.program import Program
 from spinn_convert.linear.maps import LinearMap, apply, matrix, on_grid
 from spinn_convert.linear.ops import Conv, Floats
 from spinn_convert.network.records import Network, Population
@@ -27,9 +30,16 @@ class Result:
 
 
 def simulate(
-    network: Network, currents: dict[str, Floats], steps: int, device: torch.device
+    network: Network,
+    program: Program,
+    currents: dict[str, Floats],
+    steps: int,
+    device: torch.device,
 ) -> Result:
-    """Simulate a batch; `currents` are those of `rate.input_currents`, (B, *shape) each."""
+    """Simulate a batch; `currents` are those of `rate.input_currents`, (B, *shape) each.
+
+    program: of the network.
+    """
     batch = len(next(iter(currents.values())))
     spikes: dict[str, Tensor] = {}
     potentials = {}
@@ -37,15 +47,15 @@ def simulate(
         for population in network.populations:
             if population.kind == "input":
                 continue
-            if population.name in currents:
-                constant = torch.from_numpy(currents[population.name]).to(device)
-            else:
-                constant = torch.from_numpy(on_grid(population.bias, network.bits)).to(device)[None]
-            drive = constant.expand(steps, batch, *population.shape).clone()
+            bias = on_grid(population.bias, network.bits)[None]
+            constant = currents.get(population.name, bias)
+            kind = _exact(program, population, constant)
+            on_device = torch.from_numpy(constant).to(device, kind)
+            drive = on_device.expand(steps, batch, *population.shape).clone()
             for projection in network.incoming(population):
                 if projection.source != network.input.name:
                     sent = spikes[projection.source][: steps - projection.delay]
-                    weigh = _on_grid(projection.map, network.bits)
+                    weigh = _on_grid(projection.map, network.bits, kind)
                     drive[projection.delay :] += weigh(sent.flatten(0, 1)).view_as(
                         drive[projection.delay :]
                     )
@@ -53,12 +63,20 @@ def simulate(
                 spikes[population.name] = _integrate_and_fire(population, drive)
             else:
                 drive[: population.release] = 0
-                potentials[population.name] = drive.cumsum(0)
+                potentials[population.name] = drive.cumsum(0, dtype=torch.float64).float()
     return Result(spikes, potentials)
 
 
+def _exact(program: Program, population: Population, constant: Floats) -> torch.dtype:
+    """Return the type in which all that a neuron may get in one step adds up exactly."""
+    most = program.populations[program.names.index(population.name), 7] / program.one
+    units = program.one / 2 * (most + float(np.abs(constant).max(initial=0)))
+    return torch.float32 if units < 2**24 else torch.float64
+
+
 def _integrate_and_fire(population: Population, drive: Tensor) -> Tensor:
-    v = torch.from_numpy(population.v_init).to(drive).expand(drive.shape[1:]).clone()
+    v_init = torch.from_numpy(population.v_init).to(drive.device, torch.float64)
+    v = v_init.expand(drive.shape[1:]).clone()
     fired = torch.zeros_like(drive, dtype=torch.bool)
     for t in range(population.release, len(drive)):
         v += drive[t]
@@ -70,9 +88,10 @@ def _integrate_and_fire(population: Population, drive: Tensor) -> Tensor:
     return fired
 
 
-def _on_grid(linear: LinearMap, bits: int) -> Callable[[Tensor], Tensor]:
-    """Return the map with the weights that its synapses have."""
-    if len(linear.ops) == 1 and isinstance(linear.ops[0], Conv):
+def _on_grid(linear: LinearMap, bits: int, kind: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """Return the map with the weights that its synapses have, computed in this type."""
+    plain = len(linear.ops) == 1 and kind == torch.float32
+    if plain and isinstance(linear.ops[0], Conv):
         op = linear.ops[0]
         conv = Conv(on_grid(op.weight, bits), op.stride, op.dilation, op.pads, op.groups)
         rounded = LinearMap(linear.in_shape, (conv,))
@@ -81,12 +100,11 @@ def _on_grid(linear: LinearMap, bits: int) -> Callable[[Tensor], Tensor]:
     full.data = on_grid(full.data, bits)
     shape = linear.out_shape
     indices = torch.from_numpy(np.stack(full.tocoo().coords).astype(np.int64))
-    weights = torch.sparse_coo_tensor(
-        indices, torch.from_numpy(full.data), full.shape, check_invariants=True
-    )
+    values = torch.from_numpy(full.data).to(kind)
+    weights = torch.sparse_coo_tensor(indices, values, full.shape, check_invariants=True)
 
     def multiply(spikes: Tensor) -> Tensor:
-        product = torch.sparse.mm(weights.to(spikes.device), spikes.flatten(1).float().T)
+        product = torch.sparse.mm(weights.to(spikes.device), spikes.flatten(1).to(kind).T)
         return torch.reshape(product.T, (-1, *shape))
 
     return multiply

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from spinn_convert.errors import BackendError, Problem
 from spinn_convert.linear.maps import LinearMap, on_grid, synapses
-from spinn_convert.linear.ops import Conv, Pair, Shape, linear_shape
+from spinn_convert.linear.ops import Conv, Floats, Pair, Shape, linear_shape
 from spinn_convert.network.records import Network, Population, Projection, out_degrees
 
 Int32 = NDArray[np.int32]
@@ -30,14 +31,21 @@ POPULATION_FIELDS = (
     "first",
     "last",
     "channels",
+    "most_input",
 )
 PROJECTION_FIELDS = ("source", "delay", "is_conv", "weights", "rows", "weights_per_channel")
+
+HELD = 1 << 30
+"""The kernel keeps potentials within this, of either sign, and what is beyond it elsewhere."""
+LARGEST_VALUE = 1 << 28
+"""Of a bias, current or initial potential: 8,192 thresholds."""
 
 
 class Wiring(NamedTuple):
     """What kernels walk through; one row per population and per projection (fields as named above).
 
-    Copies, populations that follow one another and receive the very same, share their projections.
+    most_input: what the synapses of any one neuron add up to, regardless of sign, or more. Copies,
+    populations that follow one another and receive the very same, share their projections.
     weights: of convolutions, (I, kH, kW, O) with kW in the order of the targets; pixel p of the
     source reaches its targets in `runs` rows[p] to rows[p + 1], each (first target, first weight,
     length). listed: of other projections, the values of a sparse matrix by source neuron, with its
@@ -82,19 +90,18 @@ def compile_program(network: Network) -> Program:
     index = {p.name: i for i, p in enumerate(members)}
     arrays, bits = _Arrays(index, network.bits), network.bits
     populations: list[tuple[int, ...]] = []
-    offset, span = 0, (0, 0)
+    offset, span, most = 0, (0, 0), 0
     received: list[tuple[str, int, int]] = []
     for population in members:
         inputs = [p for p in network.incoming(population) if p.source in index]
         same = [(p.source, p.delay, id(p.map)) for p in inputs]
         if same != received:
             first = len(arrays.projections)
-            for projection in inputs:
-                arrays.add(projection)
+            most = sum([arrays.add(projection) for projection in inputs])
             span, received = (first, len(arrays.projections)), same
         channels = _image_shape(population.shape)[0]
-        spiking = int(population.kind == "spiking")
-        populations.append((offset, population.size, spiking, population.release, *span, channels))
+        row = population.size, int(population.kind == "spiking"), population.release
+        populations.append((offset, *row, *span, channels, most))
         offset += population.size
     degrees = out_degrees(network)
     none = np.zeros((), np.int64)
@@ -132,8 +139,11 @@ class _Arrays:
         self.runs: list[Int32] = []
         self.rows: list[Int64] = []
 
-    def add(self, projection: Projection) -> None:
-        """Append a projection: as a convolution if the kernel can run it as one, else listed."""
+    def add(self, projection: Projection) -> int:
+        """Append a projection: as a convolution if the kernel can run it as one, else listed.
+
+        Returns the largest sum of |weights| onto one neuron, or more.
+        """
         conv, row = _plain_conv(projection.map), _total(self.rows)
         common = self.index[projection.source], projection.delay
         if conv is not None:
@@ -144,12 +154,15 @@ class _Arrays:
             self.rows.append(limits + _total(self.runs))
             self.runs.append(found)
             self.weights.append(weights)
+            sums = np.abs(weights, dtype=np.int64).reshape(-1, conv.weight.shape[0]).sum(0)
         else:
             matrix = _source_rows(projection, self.bits)
             self.projections.append((*common, 0, 0, row, 0))
             self.rows.append(matrix.indptr.astype(np.int64) + _total(self.posts))
             self.posts.append(matrix.indices.astype(np.int32))
             self.listed.append(_integers(matrix.data, self.one))
+            sums = np.bincount(self.posts[-1], np.abs(self.listed[-1]))
+        return int(sums.max(initial=0))
 
     def wiring(self, populations: Sequence[tuple[int, ...]]) -> Wiring:
         """Return all of it with the rows of the populations."""
@@ -173,11 +186,19 @@ def channels_last(shape: Shape) -> Int64:
     return _last(np.arange(prod(shape)).reshape(shape))
 
 
-def to_integers(program: Program, name: str, currents: NDArray[np.float32]) -> Int32:
-    """Return currents (B, *shape) of one population as integers (B, N), channels last."""
+def to_integers(program: Program, name: str, currents: Floats) -> Int32:
+    """Return currents (B, *shape) of one population as integers (B, N), channels last.
+
+    Raises BackendError where they are too large for the kernel.
+    """
     flat = currents.reshape(len(currents), -1)
     order = channels_last(program.shapes[program.names.index(name)])
-    return _integers(flat[:, order], program.one)
+    integers = _integers(flat[:, order], program.one)
+    largest = int(np.abs(integers).max(initial=0))
+    if largest > LARGEST_VALUE:
+        what = f"an input current of {largest / program.one:.3g} thresholds per step or more"
+        raise BackendError([Problem(name, what, "normalise the images as in training")])
+    return integers
 
 
 def per_population(program: Program, p: int, values: Int32) -> Int32:
@@ -196,7 +217,8 @@ def _last(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _integers(values: NDArray[np.floating], one: int) -> Int32:
-    return np.rint(values.astype(np.float64) * one).astype(np.int32)
+    """Return values in units of 1 / one; those too large for `check_range` as +-HELD."""
+    return np.rint(np.clip(values.astype(np.float64) * one, -HELD, HELD)).astype(np.int32)
 
 
 def _per_neuron(members: Sequence[Population], values: Sequence[NDArray[Any]]) -> NDArray[Any]:

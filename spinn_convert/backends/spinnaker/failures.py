@@ -15,7 +15,7 @@ NO_ANSWER = (
     "unreachable",
 )
 """Of messages and names of errors, in small letters, when no board answers."""
-TOO_LATE = ("waiting for cores", "failedtostop", "failed to finish", "not in the expected state")
+TOO_LATE = ("coresnotinstate", "failedtostop", "failed to finish", "not in the expected state")
 """When cores are still busy after the time of the run."""
 LONGEST = 500
 

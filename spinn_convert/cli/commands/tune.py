@@ -8,7 +8,7 @@ from pathlib import Path
 import rich_click as click
 
 from spinn_convert.cli import options
-from spinn_convert.cli.console import output_console, print_json, print_written
+from spinn_convert.cli.console import announce, output_console, print_json, print_written
 
 
 @click.command()
@@ -42,7 +42,8 @@ def tune(
 
     source = options.source(model, data, method, changes, threads)
     with watching() as watch:
-        tuned, folder = job.execute(job.TuneOptions(source, images, out, overwrite), watch)
+        options_ = job.TuneOptions(source, images, out, overwrite, announce)
+        tuned, folder = job.execute(options_, watch)
     if as_json:
         print_json({"folder": str(folder), "recommended": recipe.as_json(tuned.recipe)})
         return

@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from types import NoneType
 from typing import Any, Literal, NewType, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from spinn_convert.files.typed import structured
 from spinn_convert.linear.ops import Affine, Conv, Dense, Op, Scale, Shape
-from spinn_convert.model.operators.remedies import REMEDIES
+from spinn_convert.model.operators.remedies import FOREIGN, REMEDIES
 
 Array = np.ndarray
 OutputCount = NewType("OutputCount", int)
@@ -104,9 +104,8 @@ def read(
     """
     if operator not in READERS:
         supported = f"spinn_convert reads {', '.join(sorted(READERS))}"
-        raise Unsupported(
-            "this operator has no spiking form", REMEDIES.get(operator, "") or supported
-        )
+        other = FOREIGN if "." in operator else supported
+        raise Unsupported("this operator has no spiking form", REMEDIES.get(operator, other))
     form = signature(operator)
     _check_inputs(form, inputs)
     _check_attributes(form, attributes)
@@ -155,16 +154,11 @@ def _check_attributes(form: Form, attributes: Mapping[str, Any]) -> None:
 
 def _fits(value: object, hint: Any) -> bool:
     """Return if an attribute's value is of the annotated type."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return any(value == wanted and type(value) is type(wanted) for wanted in arguments)
-    if origin is Sequence:
-        return isinstance(value, list | tuple) and all(_fits(v, arguments[0]) for v in value)
-    if arguments:
-        return any(_fits(value, argument) for argument in arguments)
-    if hint is float:
-        return isinstance(value, float | int)
-    return isinstance(value, NoneType if hint is None else hint)
+    try:
+        structured(value, hint)
+    except ValueError:
+        return False
+    return True
 
 
 def _literals(hint: Any) -> tuple[Any, ...]:

@@ -1,5 +1,6 @@
 """The board's arithmetic against its equations, sPyNNaker's host code, and at its limits."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,9 +13,11 @@ from support.places import ROOT
 
 from spinn_convert.backends.board import arithmetic as board_arithmetic
 from spinn_convert.backends.board import drive as board_drive
+from spinn_convert.backends.board.kernel import simulate
 from spinn_convert.backends.board.plan import Peak, make_plan, without_clamp
 from spinn_convert.backends.board.precision import precision
 from spinn_convert.backends.reference import backend as reference
+from spinn_convert.backends.reference.program import Wiring
 from spinn_convert.errors import BackendError
 from spinn_convert.linear.maps import matrix, synapses
 from spinn_convert.network import readout
@@ -138,24 +141,6 @@ def test_precision_counts_weights_that_vanish():
     assert (found["sum"].lightest, found["sum"].heaviest) == (1, lsbs.max())
 
 
-def test_later_start_subtracts_the_potential_then():
-    potentials = np.cumsum(np.ones((1, 6, 2), np.float32), axis=1)
-    potentials[0, 2:] += 10  # which a later start does not see
-    starts = readout.starts("late", 1, 6)
-    assert starts.tolist() == [0, 1, 2, 2, 3, 3]
-    found = readout.activations(potentials, starts, 0)[0, 3:, 0]
-    assert found == pytest.approx([6, 1, 1])
-    every = readout.activations(potentials, readout.starts("all", 1, 6), 2)[0, :, 0]
-    assert every.tolist() == [1, 2, 13, 7, 5, 4]
-
-
-def test_late_read_out_starts_half_the_depth_after_the_release():
-    starts = readout.starts("late", 100, 220)
-    assert not starts[:100].any()
-    later = [starts[99 + t] - 100 for t in (1, 30, 60, 72, 90, 100, 120)]
-    assert later == [0, 21, 42, 50, 50, 55, 66]
-
-
 def hidden_bias_clips(network):
     changed = [replace(p, bias=p.bias + 40) if p.name == "last" else p for p in network.populations]
     return {"network": replace(network, populations=tuple(changed))}
@@ -198,8 +183,34 @@ def test_numbers_that_leave_their_range_are_refused():
     network = residual_network(np.random.default_rng(11), weight_gain=40.0)
     stimulus = Stimulus(np.ones((1, 2, 6, 5), np.float32))
     plan = make_plan(network)
-    with pytest.raises(BackendError, match="fewer steps"):
-        board_arithmetic.run(network, stimulus, Settings(20000), plan=plan)
+    settings = Settings(20000, record=("stem", "down", "sum", "last"))
+    with pytest.raises(BackendError, match="fewer steps") as refused:
+        board_arithmetic.run(network, stimulus, settings, plan=plan)
+    first = re.search("(.*): a current or potential .* in step ([0-9]+)", str(refused.value))
+    name, step = first[1], int(first[2])
+    found = board_arithmetic.run(network, stimulus, replace(settings, steps=step), plan=plan)
+    assert found.settings.steps == step
+    with pytest.raises(BackendError, match=f"{name}: .* in step {step}"):
+        board_arithmetic.run(network, stimulus, replace(settings, steps=step + 1), plan=plan)
+
+
+@pytest.mark.parametrize(("release", "wraps"), [(0, 0), (2000, 2000), (2500, 3000)])
+def test_a_potential_that_comes_back_into_range_is_noticed(release, wraps):
+    """I_exc - I_inh + i_offset is -70,000 mV at first, and above -65,536 from about step 2,400."""
+    none = np.zeros(0, np.int32)
+    wiring = Wiring(
+        np.array([[0, 1, 1, release, 0, 0, 1, 0]]),
+        np.zeros((0, 6), np.int64),
+        none.astype(np.int64),
+        none.astype(np.int64),
+        none,
+        none.reshape(0, 3),
+        none.astype(np.int64),
+    )
+    i_offset, isyn_exc = np.array([[-10_000], [-60_000]], np.int32) << 15
+    board = np.array([[1 << 15, 0, 0]])
+    *_, found = simulate(wiring, board, i_offset, isyn_exc, 65535, 3000)
+    assert found.tolist() == [wraps]
 
 
 @pytest.mark.skipif(find_spec("spynnaker") is None, reason="sPyNNaker is not installed")
