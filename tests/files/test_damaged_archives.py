@@ -238,10 +238,10 @@ def test_a_network_that_was_saved_is_read(tmp_path, network):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"name": "x"}, "one name"),
+        ({"name": "x"}, "have the same name"),
         ({"kind": "other"}, "of kind other"),
         ({"shape": (4, 0, 8)}, "has the shape (4, 0, 8)"),
-        ({"scale": np.ones(3, np.float32)}, "one scale per channel"),
+        ({"scale": np.ones(3, np.float32)}, "has scales of shape (3,)"),
         ({"bias": np.full((1, 1, 1), np.nan, np.float32)}, "NaN"),
         ({"bias": np.zeros((1, 1, 1))}, "Population.bias is of another type"),
         ({"depth": "1"}, "Population.depth is of another type"),

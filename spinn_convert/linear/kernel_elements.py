@@ -1,4 +1,4 @@
-"""Which outputs of a convolution see which inputs through which tap of its kernel."""
+"""Which output positions of a convolution see which input positions, by element of its kernel."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from spinn_convert.linear.ops import Conv, Shape, linear_shape
 
 
-def conv_taps(op: Conv, shape: Shape) -> Iterator[tuple[int, int, slice, slice]]:
-    """Yield (ky, kx, output rows, output columns) that see a real input through that tap."""
+def kernel_elements(op: Conv, shape: Shape) -> Iterator[tuple[int, int, slice, slice]]:
+    """Yield (ky, kx, output rows, output columns) for each element (ky, kx) of the kernel.
+
+    At these outputs the element falls on an input of the tensor (C, H, W) of `shape`, not on
+    padding. Elements that fall on padding everywhere are left out.
+    """
     _, out_height, out_width = linear_shape(op, shape)
     top, left = op.pads[:2]
     for ky in range(op.weight.shape[2]):
@@ -25,7 +29,7 @@ def _seen(offset: int, stride: int, size: int, positions: int) -> slice:
 
 
 def seen_inputs(op: Conv, ky: int, kx: int, rows: slice, columns: slice) -> tuple[slice, slice]:
-    """Return the input rows and columns that `rows` and `columns` see through a tap."""
+    """Return the input rows and columns that element (ky, kx) falls on at these outputs."""
     found = []
     for axis, k, seen in ((0, ky, rows), (1, kx, columns)):
         stride, offset = op.stride[axis], k * op.dilation[axis] - op.pads[axis]
