@@ -12,8 +12,8 @@ from spinn_convert.conversion.fold import Layer
 from spinn_convert.errors import ConversionError, ModelError, Problem
 from spinn_convert.linear.ops import Floats, Gather, Scale
 from spinn_convert.model import host
-from spinn_convert.model.file import described, part
 from spinn_convert.model.load import Model, for_one_image, simplified
+from spinn_convert.model.source.file import described, part
 from spinn_convert.network import rate
 from spinn_convert.network.records import Network
 

@@ -23,7 +23,7 @@ from spinn_convert.errors import DataError
 from spinn_convert.files.data import image_shape, load_dataset
 from spinn_convert.jobs import inspect
 from spinn_convert.jobs.prepare import Source
-from spinn_convert.model.address_space import growing_by
+from spinn_convert.model.source.address_space import growing_by
 from spinn_convert.network import store
 
 FILES = int(os.environ.get("SPINN_DAMAGED", "150"))

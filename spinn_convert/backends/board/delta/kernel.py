@@ -7,7 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from spinn_convert.backends.board.delta_plan import DECAY, GAIN_BITS
+from spinn_convert.backends.board.delta.plan import DECAY, GAIN_BITS
 from spinn_convert.backends.board.kernel import LOW, receive, saturated_entries
 from spinn_convert.backends.reference.kernel import with_room
 from spinn_convert.backends.reference.program import Int32, Int64, Wiring

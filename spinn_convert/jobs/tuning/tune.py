@@ -25,9 +25,9 @@ from spinn_convert.errors import DataError, Problem
 from spinn_convert.files import output
 from spinn_convert.jobs.prepare import Prepared, Source, prepare
 from spinn_convert.jobs.recipe import Recipe, as_json
-from spinn_convert.jobs.tune_budget import FINALISTS, Budget, budget
-from spinn_convert.jobs.tune_picture import draw
-from spinn_convert.jobs.tune_records import Scaling, Trial, Tuned, Way
+from spinn_convert.jobs.tuning.budget import FINALISTS, Budget, budget
+from spinn_convert.jobs.tuning.picture import draw
+from spinn_convert.jobs.tuning.records import Scaling, Trial, Tuned, Way
 from spinn_convert.linear.ops import Floats
 from spinn_convert.model import host
 from spinn_convert.model.classes import predictions, threshold

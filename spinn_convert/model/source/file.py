@@ -19,11 +19,11 @@ from onnx import TensorProto, helper
 
 from spinn_convert.errors import ModelError, Problem
 from spinn_convert.linear.ops import Shape
-from spinn_convert.model.address_space import growing_by
-from spinn_convert.model.check import bound_external, check, unreadable_external
-from spinn_convert.model.clips import as_clips
 from spinn_convert.model.reading import reads
-from spinn_convert.model.tidy import tidy
+from spinn_convert.model.source.address_space import growing_by
+from spinn_convert.model.source.check import bound_external, check, unreadable_external
+from spinn_convert.model.source.clips import as_clips
+from spinn_convert.model.source.tidy import tidy
 
 PROVIDERS = ["CPUExecutionProvider"]
 TYPES = {

@@ -10,8 +10,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from spinn_convert.errors import ModelError, Problem
-from spinn_convert.model.check import MOST_BYTES
 from spinn_convert.model.reading import all_nodes
+from spinn_convert.model.source.check import MOST_BYTES
 
 
 def tidy(path: Path, proto: onnx.ModelProto) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spinn_convert.jobs.tune_records import Tuned
+from spinn_convert.jobs.tuning.records import Tuned
 
 
 def draw(tuned: Tuned, name: str, path: Path) -> None:

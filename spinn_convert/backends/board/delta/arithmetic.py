@@ -22,7 +22,7 @@ from spinn_convert.backends.board.arithmetic import (
     sizing_images,
 )
 from spinn_convert.backends.board.cells import RING_LIMIT
-from spinn_convert.backends.board.delta_plan import DeltaPlan, make_delta_plan
+from spinn_convert.backends.board.delta.plan import DeltaPlan, make_delta_plan
 from spinn_convert.backends.board.plan import Peak
 from spinn_convert.backends.board.program import (
     check_range,
@@ -163,7 +163,7 @@ def _simulate(
     settings: Settings,
     subtract: bool,
 ) -> ImageResult:
-    from spinn_convert.backends.board.delta_kernel import simulate
+    from spinn_convert.backends.board.delta.kernel import simulate
 
     i_offset = arrays.i_offset.copy()
     drives = plan.image_drives(per_step)
