@@ -92,7 +92,7 @@ def test_json_of_every_command_is_read_by_machines(command, model):
 
 
 def test_json_of_a_tuning_is_what_it_wrote(command, model, monkeypatch):
-    from spinn_convert.jobs import tune
+    from spinn_convert.jobs.tuning import tune
 
     monkeypatch.setattr(tune, "SCALINGS", tune.SCALINGS[:2])
     monkeypatch.setattr(tune, "WAYS", tune.WAYS[:1])

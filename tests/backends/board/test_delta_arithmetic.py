@@ -5,8 +5,8 @@ import pytest
 from support.board_oracle import residual_network, slow_delta_run
 
 from spinn_convert.backends.board import arithmetic as board_arithmetic
-from spinn_convert.backends.board import delta_arithmetic
-from spinn_convert.backends.board.delta_plan import make_delta_plan
+from spinn_convert.backends.board.delta import arithmetic as delta_arithmetic
+from spinn_convert.backends.board.delta.plan import make_delta_plan
 from spinn_convert.backends.board.plan import Peak
 from spinn_convert.errors import BackendError
 from spinn_convert.model.host import tensors as run_ann

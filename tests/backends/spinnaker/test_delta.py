@@ -15,7 +15,7 @@ from support.places import BOARDS
 from spinn_convert import backends
 from spinn_convert.backends.board import backend as integers
 from spinn_convert.backends.board.cells import DELTA
-from spinn_convert.backends.board.delta_plan import DeltaPlan, make_delta_plan
+from spinn_convert.backends.board.delta.plan import DeltaPlan, make_delta_plan
 from spinn_convert.backends.board.plan import BoardPlan
 from spinn_convert.backends.spinnaker import backend as spinnaker
 from spinn_convert.backends.spinnaker import build as spinnaker_build
