@@ -91,14 +91,22 @@ def _present_all(
 
 
 def imported() -> ModuleType:
-    """Import NEST and PyNN without their banners and without compiling PyNN's extensions."""
-    os.environ.setdefault("PYNEST_QUIET", "1")
-    path = os.environ.get("PATH", "")
-    with warnings.catch_warnings():
+    """Import NEST and PyNN without their banners and without compiling PyNN's extensions.
+
+    The environment and torch's threads, which NEST sets to one when it is imported, stay as they
+    are.
+    """
+    variables = {"PYNEST_QUIET": "1", "PATH": ""}  # PyNN compiles extensions if it finds cmake
+    before = {name: os.environ.get(name) for name in variables}
+    with torch_threads(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        os.environ["PATH"] = ""  # PyNN compiles extensions, which we do not use, if it finds cmake
+        os.environ.update(variables)
         try:
             from spinn_convert.backends.nest import objects as nest_objects
         finally:
-            os.environ["PATH"] = path
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name)
+                else:
+                    os.environ[name] = value
     return nest_objects
