@@ -43,7 +43,7 @@ class Source:
     @property
     def stem(self) -> str:
         """What folders of results are named after."""
-        folder = self.path.parent.name
+        folder = self.path.absolute().parent.name
         return folder.removesuffix(".spinn") if self.path.name == NETWORK else self.path.stem
 
 
@@ -110,10 +110,8 @@ def method_of(network: Network) -> dict[str, Any]:
 def _origin(source: Source, network: Network) -> Path:
     """Return the ONNX file that a network was made from, which the ANN's answers come from."""
     written = network.made_from.get("path", "")
-    beside = source.path.parent / Path(written).name
-    places = (
-        [source.onnx] if source.onnx else [Path(written), beside, beside.parents[1] / beside.name]
-    )
+    folder, name = source.path.absolute().parent, Path(written).name
+    places = [source.onnx] if source.onnx else [Path(written), folder / name, folder.parent / name]
     for place in places:
         if place.is_file():
             return place
