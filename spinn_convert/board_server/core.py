@@ -114,7 +114,7 @@ class Core:
         self.failure = Problem("core {},{},{} ({})".format(*self.where, self.name), what, fix)
         self.stopped = True
         at = CPU_BLOCKS + 128 * self.processor
-        text = f"[ERROR] (software board: 0): {self.failure.where}: {what} {fix}\n".encode()
+        text = f"[ERROR] (software board): {self.name} {what}; {fix}\n".encode()
         text = text[: FAILURE_BYTES - 16]
         log = FAILURES + FAILURE_BYTES * self.processor
         earlier = self._memory.word(at + 88)

@@ -55,8 +55,23 @@ class SoftwareBoard:
         with suppress(OSError):
             _stream(self.process.stdin).close()
         report = _report(self.process)
-        self.process.wait(_PATIENCE)
+        self.kill()
         return report
+
+    def kill(self) -> None:
+        """End it at once, if it has not ended."""
+        self.process.kill()  # nothing is left behind: it has no files and no processes
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+
+    def __enter__(self) -> SoftwareBoard:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.kill()
 
 
 def start(version: int = 5, address: str | None = None, lose: float = 0.0) -> SoftwareBoard:
@@ -75,13 +90,12 @@ def start(version: int = 5, address: str | None = None, lose: float = 0.0) -> So
     )
     try:
         said = _line(process)
+        if "error" in said:
+            fix = "end what uses it, or leave the address out" if address else ""
+            raise BackendError([Problem(address or NAME, said["error"], fix)])
     except BaseException:
-        _kill(process)
+        SoftwareBoard("", version, process).kill()
         raise
-    if "error" in said:
-        process.wait(_PATIENCE)
-        fix = "end what uses it, or leave the address out" if address else ""
-        raise BackendError([Problem(address or NAME, said["error"], fix)])
     return SoftwareBoard(said["address"], version, process)
 
 
@@ -103,17 +117,15 @@ def software_board(
     What goes wrong on a core stops that core, and its reason is printed to stderr at the end.
     Raises BackendError when unicorn is missing, an argument makes no sense, or an address is taken.
     """
-    board = start(version, address, lose)
-    try:
-        yield board.address
-    finally:
+    with start(version, address, lose) as board:
         try:
-            for problem in board.close().problems:
-                sys.stderr.write(f"{problem}\n")
-        except (BackendError, subprocess.TimeoutExpired) as error:
-            sys.stderr.write(f"{error}\n")
+            yield board.address
         finally:
-            _kill(board.process)
+            try:
+                said = [str(problem) for problem in board.close().problems]
+            except BackendError as error:
+                said = [str(error)]
+            sys.stderr.writelines(f"{problem}\n" for problem in said)
 
 
 def _check(version: int, address: str | None, lose: float) -> None:
@@ -158,13 +170,3 @@ def _report(process: subprocess.Popen[str]) -> Report:
     content = _line(process)
     problems = tuple(Problem(**problem) for problem in content["problems"])
     return Report(content["served"], content["done"], problems)
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    """End a board that has not ended, and close its pipes."""
-    process.kill()
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with suppress(OSError):
-                stream.close()

@@ -35,7 +35,7 @@ _HARMLESS = {Command.VER, Command.READ, Command.LINK_READ, Command.COUNT, Comman
 
 
 class Server:
-    """One board at an address of the loopback; answers once it is booted, as hardware does.
+    """One board at an address of the loopback; answers as if it had been booted already.
 
     lose: share of the datagrams of the SCP port that get lost, both ways. Raises OSError when the
     address is taken.
@@ -50,7 +50,7 @@ class Server:
         self._post = Postmaster(self._board, self._send)
         self._reverse: dict[Reverse, socket.socket] = {}
         self._senders: OrderedDict[Address, None] = OrderedDict()
-        self._booted = self._used = False
+        self._used = False
 
     def _bound(self, port: int) -> socket.socket:
         bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -93,10 +93,10 @@ class Server:
                 return
             if bound is self._boot:
                 self._boot_message(content)
-            elif self._booted and bound is self._scp:
+            elif bound is self._scp:
                 if not self._is_lost():
                     self._from_host(content, sender)
-            elif self._booted:
+            else:
                 for reverse, its in self._reverse.items():
                     if its is bound:
                         self._post.enter(reverse, content)
@@ -107,7 +107,6 @@ class Server:
         version, code, *_ = _BOOT_HEADER.unpack_from(content)
         if version == _BOOT_VERSION and code == _BOOT_END:
             self._restart()
-            self._booted = True
 
     def _restart(self) -> None:
         """Boot, in order with all else; forget the hosts."""

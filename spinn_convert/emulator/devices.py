@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from spinn_convert.emulator.memory import Memory
+from spinn_convert.errors import BackendError, Problem
 
 TIMER_1, CPU, DMA_DONE, PACKET, FIXED_ROUTE_PACKET = 4, 18, 12, 24, 27
 """Interrupt lines; spinnaker.h: TIMER1_INT, CPU_INT, DMA_DONE_INT, CC_MC_INT, CC_FR_INT."""
@@ -18,6 +19,8 @@ MULTICAST, FIXED_ROUTE = 0, 3
 """Kinds of packets."""
 
 _WORD = 0xFFFF_FFFF
+_COUNTS = 0xA0
+"""Bits of a timer's control: it is enabled, and it interrupts."""
 
 
 class InterruptController:
@@ -99,7 +102,10 @@ class InterruptController:
 
 
 class Timer:
-    """Timer 1. `tick` is the end of a period; between ticks, only looking at it lets time pass."""
+    """Timer 1; timer 2 must not interrupt.
+
+    `tick` is the end of a period; between ticks, only looking at it lets time pass.
+    """
 
     CYCLES_PER_READ = 50
 
@@ -110,7 +116,7 @@ class Timer:
     @property
     def enabled(self) -> bool:
         """Whether it counts and interrupts."""
-        return self._control & 0xA0 == 0xA0
+        return self._control & _COUNTS == _COUNTS
 
     def tick(self) -> None:
         """Start a period."""
@@ -133,6 +139,10 @@ class Timer:
             self._control = value
         elif offset == 0x0C:
             self._interrupts.set_line(TIMER_1, False)
+        elif offset == 0x28 and value & _COUNTS == _COUNTS:
+            what = "needs the interrupt of timer 2, which is not modelled"
+            fix = "leave out splitters that give a population synapse and neuron cores of its own"
+            raise BackendError([Problem("emulated core", what, fix)])
 
 
 class DmaController:
