@@ -80,8 +80,8 @@ class ChipState:
         for slot, following in zip(slots, [*slots[1:], 0]):
             self.memory.set_words(slot, following)
         variables = bytearray(256)
-        for offset, form, *values in _variables(self.where, geometry, address, slots[0]):
-            struct.pack_into(str(form), variables, int(offset), *values)
+        for offset, form, values in _variables(self.where, geometry, address, slots[0]):
+            struct.pack_into(form, variables, offset, *values)
         self.memory.write(VARIABLES, bytes(variables))
         for processor in range(self.processors):
             self.set_core(processor, IDLE, 0, b"sark")
@@ -139,27 +139,27 @@ class ChipState:
 
 def _variables(
     where: Chip, geometry: Geometry, address: bytes, first_message: int
-) -> Iterator[tuple[object, ...]]:
+) -> Iterator[tuple[int, str, tuple[int | bytes, ...]]]:
     """Yield (offset, format, values) of the system variables that somebody reads."""
     root, processors = where == ROOT, geometry.processors[where]
     numbers = bytes(range(processors)).ljust(20, b"\xff")
-    yield 0x00, "<4B", where[1], where[0], geometry.height, geometry.width
-    yield 0x06, "<B", 1  # the point-to-point table is there
-    yield 0x0A, "<BB", geometry.version, root
-    yield 0x24, "<HH", 200, 130  # clocks of processor and SDRAM in MHz
-    yield 0x40, "<B", root
-    yield 0x48, "<III", layout.RAM_HEAP, layout.USER_HEAP, 16384  # the last: bytes of a log
-    yield 0x54, "<II", layout.DEBUG_BUFFERS, layout.DEBUG_WORDS
-    yield 0x65, "<B", sum(1 << link for link in geometry.links[where])
-    yield 0x68, "<IHH", first_message, 0, 0
-    yield 0x94, "20s", numbers  # physical to virtual processors
-    yield 0xA8, "20s", numbers  # and back
-    yield 0xBC, "<BB", processors, processors
-    yield 0xC0, "<4I", SDRAM, SYSTEM_RAM, layout.SYSTEM_BUFFER, CPU_BLOCKS
-    yield 0xD0, "<II", layout.SYSTEM_HEAP, layout.ROUTER_COPY
-    yield 0xD8, "<II", layout.HOPS, layout.TAGS
-    yield 0xE0, "<HH", 1, len(geometry.links)  # first free routing entry, chips
-    yield 0xE8, "<I", layout.MESSAGES
-    yield 0xF0, "4s", address if root else bytes(4)
-    yield 0xF4, "<I", layout.FIXED_ROUTE_COPY
-    yield 0xFC, "<I", 0x04_00_00  # version of SCAMP
+    yield 0x00, "<4B", (where[1], where[0], geometry.height, geometry.width)
+    yield 0x06, "<B", (1,)  # the point-to-point table is there
+    yield 0x0A, "<BB", (geometry.version, root)
+    yield 0x24, "<HH", (200, 130)  # clocks of processor and SDRAM in MHz
+    yield 0x40, "<B", (root,)
+    yield 0x48, "<III", (layout.RAM_HEAP, layout.USER_HEAP, 16384)  # the last: bytes of a log
+    yield 0x54, "<II", (layout.DEBUG_BUFFERS, layout.DEBUG_WORDS)
+    yield 0x65, "<B", (sum(1 << link for link in geometry.links[where]),)
+    yield 0x68, "<IHH", (first_message, 0, 0)
+    yield 0x94, "20s", (numbers,)  # physical to virtual processors
+    yield 0xA8, "20s", (numbers,)  # and back
+    yield 0xBC, "<BB", (processors, processors)
+    yield 0xC0, "<4I", (SDRAM, SYSTEM_RAM, layout.SYSTEM_BUFFER, CPU_BLOCKS)
+    yield 0xD0, "<II", (layout.SYSTEM_HEAP, layout.ROUTER_COPY)
+    yield 0xD8, "<II", (layout.HOPS, layout.TAGS)
+    yield 0xE0, "<HH", (1, len(geometry.links))  # first free routing entry, chips
+    yield 0xE8, "<I", (layout.MESSAGES,)
+    yield 0xF0, "4s", (address if root else bytes(4),)
+    yield 0xF4, "<I", (layout.FIXED_ROUTE_COPY,)
+    yield 0xFC, "<I", (0x04_00_00,)  # version of SCAMP

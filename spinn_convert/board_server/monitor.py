@@ -105,13 +105,16 @@ class Postmaster:
             self.executor.submit(partial(self._do, handler, chip, asked))
         elif handler := monitors.signals.get(command):
             self._answer(chip, asked, (Result.OK, b""))
-            self.executor.submit(partial(self._outcome, handler, chip, asked))
+            self.executor.submit(partial(self._signal, handler, chip, asked))
         else:
             self._answer(chip, asked, (Result.COMMAND, b""))
 
     def _do(self, handler: Handler, chip: ChipState, asked: Request) -> None:
         chip = self._board.chips[chip.where]  # which may have been booted since
         self._answer(chip, asked, self._outcome(handler, chip, asked))
+
+    def _signal(self, handler: Handler, chip: ChipState, asked: Request) -> None:
+        self._outcome(handler, chip, asked)
 
     def _outcome(self, handler: Handler, chip: ChipState, asked: Request) -> Outcome:
         try:

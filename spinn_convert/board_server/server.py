@@ -77,7 +77,8 @@ class Server:
         control: a file descriptor. patience: how many seconds to wait for something to do.
         """
         sockets = [self._scp, self._boot, *self._reverse.values()]
-        ready, _, _ = select.select([*sockets, control], [], [], patience)
+        waited: list[socket.socket | int] = [*sockets, control]
+        ready, _, _ = select.select(waited, [], [], patience)
         for bound in sockets:
             if bound in ready:
                 self._drain(bound)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from spinn_convert.emulator.memory import Memory
 from spinn_convert.errors import BackendError, Problem
@@ -21,6 +21,16 @@ MULTICAST, FIXED_ROUTE = 0, 3
 _WORD = 0xFFFF_FFFF
 _COUNTS = 0xA0
 """Bits of a timer's control: it is enabled, and it interrupts."""
+
+
+class Device(Protocol):
+    """A page of registers."""
+
+    def read(self, offset: int) -> int:
+        """Read a register."""
+
+    def write(self, offset: int, value: int) -> None:
+        """Write a register."""
 
 
 class InterruptController:
@@ -279,6 +289,3 @@ class Unused:
 
     def write(self, offset: int, value: int) -> None:
         """Ignore."""
-
-
-Device = InterruptController | Timer | DmaController | CommsController | SystemController | Unused
