@@ -9,6 +9,7 @@ from pathlib import Path
 import rich_click as click
 
 from spinn_convert import __version__
+from spinn_convert.cli.commands.board import board
 from spinn_convert.cli.commands.convert import convert
 from spinn_convert.cli.commands.export import export
 from spinn_convert.cli.commands.inspect import inspect
@@ -48,7 +49,7 @@ def commands() -> None:
     """
 
 
-for command in (run, convert, inspect, tune, map_, export, score, settings):
+for command in (run, convert, inspect, tune, map_, export, score, settings, board):
     commands.add_command(command)
 
 

@@ -12,12 +12,20 @@ from spinn_convert.emulator.devices import (
     Device,
     DmaController,
     InterruptController,
+    Packet,
     SystemController,
     Timer,
     Unused,
 )
 from spinn_convert.emulator.image import CoreImage
-from spinn_convert.emulator.memory import SDRAM, UNBUFFERED, Memory, load_binary
+from spinn_convert.emulator.memory import (
+    SDRAM,
+    UNBUFFERED,
+    Memory,
+    chip_memories,
+    load_binary,
+    own_memories,
+)
 from spinn_convert.emulator.processor import Processor
 from spinn_convert.errors import BackendError, Problem
 
@@ -39,7 +47,7 @@ class Core:
         self.image = image
         self._number = image.where[2]
         self._layout = system_ram.layout(image, system_ram.recording_bytes(image))
-        self._memory = Memory(self._layout.end - SDRAM)
+        self._memory = Memory([*own_memories(), *chip_memories(self._layout.end - SDRAM)])
         self._interrupts = InterruptController()
         self._timer = Timer(self._interrupts)
         self._comms = CommsController(self._interrupts)
@@ -98,14 +106,16 @@ class Core:
     def receive(self, keys: list[int]) -> None:
         """Let packets arrive, and process them."""
         for start in range(0, len(keys), PACKETS_AT_ONCE):
-            self._comms.receive(keys[start : start + PACKETS_AT_ONCE])
+            self._comms.receive([Packet(k) for k in keys[start : start + PACKETS_AT_ONCE]])
             self._processor.run_until_idle()
 
     def take_sent(self) -> list[int]:
         """Return the keys of the packets sent since the last call."""
         sent = list(self._comms.sent)
         self._comms.sent.clear()
-        return sent
+        if any(packet.payload is not None for packet in sent):
+            raise BackendError([Problem(str(self.image), "sends packets with payload")])
+        return [packet.key for packet in sent]
 
     def finish(self) -> None:
         """Check that the run has ended."""

@@ -31,6 +31,12 @@ def _unicorn() -> Any:
     return unicorn
 
 
+def warm_up() -> None:
+    """Load what takes time at the first use; raises BackendError when unicorn is not installed."""
+    unicorn = _unicorn()
+    unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
+
+
 class Processor:
     """Runs until it waits for an interrupt; interrupts come from one controller.
 
@@ -49,6 +55,7 @@ class Processor:
         self._arm = unicorn.arm_const
         self._error = unicorn.UcError
         self._interrupts = interrupts
+        self._stopped = False
         self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
         self._uc.ctl_set_cpu_model(self._arm.UC_CPU_ARM_946)
         for block in memory.blocks:
@@ -70,8 +77,9 @@ class Processor:
     def run_until_idle(self) -> None:
         """Run and take interrupts until the processor sleeps with none pending.
 
-        Raises BackendError when the code does what the processor cannot, or wakes for ever. A loop
-        without sleep is not noticed: counting instructions would cost more than running them.
+        Raises BackendError when the code does what the processor cannot, wakes for ever, or was
+        stopped. A loop without sleep is not noticed here: counting instructions would cost more
+        than running them.
         """
         for _ in range(_MAX_SLICES):
             status = self._uc.reg_read(self._arm.UC_ARM_REG_CPSR)
@@ -83,12 +91,22 @@ class Processor:
                 return  # a pending interrupt wakes a sleeping processor even if it is masked
         raise BackendError([Problem(self._name, "does not come to rest")])
 
+    def stop(self) -> None:
+        """Stop for good, from another thread, what does not sleep."""
+        self._stopped = True
+        self._uc.emu_stop()
+
     def _emulate(self, address: int) -> None:
         try:
             self._uc.emu_start(address, _NEVER)
         except self._error as error:
             counter = self._uc.reg_read(self._arm.UC_ARM_REG_PC)
             raise BackendError([Problem(self._name, f"{error} at {counter:#x}")]) from error
+        if self._stopped:
+            counter = self._uc.reg_read(self._arm.UC_ARM_REG_PC)
+            raise BackendError(
+                [Problem(self._name, f"runs without ever sleeping, at {counter:#x}")]
+            )
 
     def _deliverable(self, status: int) -> int:
         """Return the mode of the interrupt to take now, or 0."""

@@ -62,8 +62,3 @@ def test_architecture_names_every_module():
     for path in (ROOT / "spinn_convert").rglob("*.py"):
         if not path.stem.startswith("__"):
             assert path.stem in text, path
-
-
-def test_files_stay_small():
-    for path in (ROOT / "spinn_convert").rglob("*.py"):
-        assert len(path.read_text().splitlines()) <= 300, path

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 from support.documents import PAGES, README, blocks, simple_commands
+from support.places import BOARDS, ROOT
 from support.stand_in import furnish, in_folder
 
 SET_UP = ("pip", "python3", "ruff", "mypy", "lint-imports", "cog", "sphinx-build", ".")
@@ -57,6 +58,19 @@ def test_page_runs(page, tmp_path):
         assert done.returncode == 0, done.stderr
     if page.stem == "ci":
         assert (tmp_path / "model.spinn" / "report.json").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.spinnaker
+@pytest.mark.skipif(not find_spec("spynnaker"), reason="needs sPyNNaker")
+def test_simulation_on_spinnaker_is_mapped(tmp_path):
+    """The block that needs a board runs on a virtual one, whose recordings are empty."""
+    furnish(tmp_path)
+    (block,) = (b for b in blocks(ROOT / "docs" / "quickstart.md", "python") if b.reason)
+    (tmp_path / ".spynnaker.cfg").write_text((BOARDS / "virtual.cfg").read_text())
+    text = block.text + "\nprint(window, potentials.shape)\n"
+    done = in_folder(tmp_path, ["python", "-c", text], home=tmp_path)
+    assert "Window(start=0.0, steps=96, first=0) (0, 10)" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -38,8 +38,11 @@ def furnish(folder: Path) -> None:
         program.chmod(0o755)
 
 
-def in_folder(folder: Path, words: list[str], seconds: int = 600) -> subprocess.CompletedProcess:
+def in_folder(
+    folder: Path, words: list[str], seconds: int = 600, home: Path | None = None
+) -> subprocess.CompletedProcess:
     """Run a program in a furnished folder, with this checkout's spinn-convert."""
+    homes = {} if home is None else {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config")}
     paths = {
         "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
@@ -48,7 +51,7 @@ def in_folder(folder: Path, words: list[str], seconds: int = 600) -> subprocess.
     return subprocess.run(
         words,
         cwd=folder,
-        env={**os.environ, **paths},
+        env={**os.environ, **paths, **homes},
         capture_output=True,
         text=True,
         timeout=seconds,

@@ -15,6 +15,7 @@ from spinn_convert.backends.spinnaker.build import NEURONS_PER_CORE
 from spinn_convert.backends.spinnaker.machine import (
     APPLICATION_CORES,
     CHIPS,
+    IN_SOFTWARE,
     Machine,
     growing,
     read_machine,
@@ -94,9 +95,9 @@ def missing_software(
         for name in BINARIES[cell] + KERNEL_BINARIES * kernels
         if not (folder / name).is_file()
     ]
-    if machine is not None and machine.kind == "emulated" and find_spec("unicorn") is None:
+    if machine is not None and machine.kind in IN_SOFTWARE and find_spec("unicorn") is None:
         emulator = install("emulator")
-        problems.append(Problem("emulated board", "unicorn is not installed", emulator))
+        problems.append(Problem(f"{machine.kind} board", "unicorn is not installed", emulator))
     return problems
 
 
@@ -143,10 +144,10 @@ def memory_problems(network: Network, machine: Machine) -> list[Problem]:
     """Return a problem when this computer has too little memory to emulate the cores."""
     needed = sum(need.cores for need in needs(network)) * BYTES_PER_EMULATED_CORE
     available = psutil.virtual_memory().available
-    if machine.kind != "emulated" or needed <= available:
+    if machine.kind not in IN_SOFTWARE or needed <= available:
         return []
     what = f"needs about {needed / 1e9:.1f} GB; {available / 1e9:.1f} GB are free"
-    return [Problem("emulated board", what, "use a smaller network, or a larger machine")]
+    return [Problem(f"{machine.kind} board", what, "use a smaller network, or a larger machine")]
 
 
 def dry_run_machine(plan: AnyPlan, board: Path | None) -> Machine:

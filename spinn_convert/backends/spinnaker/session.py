@@ -32,6 +32,7 @@ from spinn_convert.backends.spinnaker.kernels.channels import Where, merged, pla
 from spinn_convert.backends.spinnaker.kernels.layers import Connectors, chosen, holds_late_input
 from spinn_convert.backends.spinnaker.losses import Losses
 from spinn_convert.backends.spinnaker.machine import Machine
+from spinn_convert.backends.spinnaker.software import served
 from spinn_convert.errors import BackendError, Problem
 
 NAME = "spinnaker"
@@ -231,16 +232,17 @@ def opened(
     kind = EmulatedSession if machine.on_host else RealSession
     logging = {"instantiate": "False", **machine.config.get("Logging", {})}
     reports = {**PROVENANCE, **machine.config.get("Reports", {})}
-    config = {**machine.config, "Logging": logging, "Reports": reports}
     directory.mkdir(parents=True, exist_ok=True)
     log = (directory / "spynnaker.log").open("w")
-    with log, spinnaker_home(directory, config), fast_rows():
-        session = kind(plan, machine, steps, log, split)
-        try:
-            session.build()
-            yield session
-        except BaseException:
-            with suppress(BackendError):  # the first error tells more
-                session.end()
-            raise
-        session.end()
+    with log, served(machine) as there:
+        config = {**there.config, "Logging": logging, "Reports": reports}
+        with spinnaker_home(directory, config), fast_rows():
+            session = kind(plan, there, steps, log, split)
+            try:
+                session.build()
+                yield session
+            except BaseException:
+                with suppress(BackendError):  # the first error tells more
+                    session.end()
+                raise
+            session.end()
