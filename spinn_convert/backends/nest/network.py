@@ -55,7 +55,7 @@ class NestNetwork:
         and change the synapses later, which takes 8 to 24 bytes more for each. alive: called before
         each projection; it may raise.
         """
-        self._objects, self._network = objects, network
+        self._objects, self._network, self._threads = objects, network, threads
         self._longest = longest_delay(network)
         self._neural = [p for p in network.populations if p.kind != "input"]
         bits = network.bits
@@ -89,7 +89,7 @@ class NestNetwork:
         image: what the core gets, (*input shape), a row of `Model.core_input`. A few more steps
         follow, so that all spikes arrive and PyNN has all that was recorded. Returns when it was.
         """
-        with torch_threads(1):  # NEST crashes where torch has set more threads than NEST has
+        with torch_threads(self._threads):  # NEST's own: it needs as many, and shares torch's
             currents = input_currents(self._network, np.asarray(image, np.float32)[None])
             return self.present_currents({name: c[0] for name, c in currents.items()}, steps)
 
@@ -157,5 +157,5 @@ def in_simulation(objects: ModuleType, network: Network) -> NestNetwork:
             " spike_precision='on_grid') before"
         )
         raise BackendError([Problem("pyNN.nest", what, fix)])
-    with torch_threads(1):
+    with torch_threads(state.threads):
         return NestNetwork(objects, network, state.threads, listable=True)
