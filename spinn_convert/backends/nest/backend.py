@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from types import ModuleType
 
@@ -63,17 +65,34 @@ def run(
         raise BackendError(problems)
     objects = imported()
     started = time.perf_counter()
-    with torch_threads(1), warnings.catch_warnings():
+    with _kernel(objects), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*SetStatus")  # which PyNN still calls
         total = len(stimulus.values) * settings.steps
         session = Session(objects, network, settings, lambda: progress(0, total))
-        try:
-            built = time.perf_counter()
-            _present_all(session, network, stimulus, settings.steps, progress)
-            timing = {"build": built - started, "simulate": time.perf_counter() - built}
-            return session.recording(timing)
-        finally:
-            objects.sim.end()
+        built = time.perf_counter()
+        _present_all(session, network, stimulus, settings.steps, progress)
+        timing = {"build": built - started, "simulate": time.perf_counter() - built}
+        return session.recording(timing)
+
+
+@contextmanager
+def _kernel(objects: ModuleType) -> Iterator[None]:
+    """Let NEST have the threads of OpenMP, which torch shares; then give them back.
+
+    NEST crashes, even when it is only emptied, where their number is not the one that it was told
+    last. So it is left empty, with as many threads as torch had.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(objects.nest.local_num_threads)
+    try:
+        yield
+    finally:
+        objects.sim.end()
+        objects.nest.ResetKernel()
+        objects.nest.local_num_threads = before
+        torch.set_num_threads(before)
 
 
 def _present_all(
