@@ -98,7 +98,7 @@ def refusals(sim):
 
 
 def main():
-    """Compare every network with the backend, one and two threads; then the refusals."""
+    """Compare every network with the backend, one also on two threads; then the refusals."""
     import pyNN.nest as sim
 
     warnings.simplefilter("ignore")
@@ -106,8 +106,8 @@ def main():
     content = {}
     for name, network in networks().items():
         names = [p.name for p in network.spiking]
-        expected = sc.run(network, values, "nest", steps=STEPS, record=names, threads=2)
-        for threads in (1, 2):
+        expected = sc.run(network, values, "nest", steps=STEPS, record=names, threads=1)
+        for threads in (1, 2) if name == "plain" else (1,):
             found, others, listed = presented(sim, network, values, threads)
             content[f"{name}, {threads} threads"] = {
                 "same": {n: bool(np.array_equal(found[n], expected.spikes[n])) for n in names},

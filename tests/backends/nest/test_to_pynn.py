@@ -17,7 +17,7 @@ from support.places import ROOT
 from spinn_convert.errors import BackendError
 
 pytestmark = pytest.mark.nest
-CASES = [f"{name}, {n} threads" for name in ("plain", "clamped", "constant reset") for n in (1, 2)]
+CASES = ["plain, 1 threads", "plain, 2 threads", "clamped, 1 threads", "constant reset, 1 threads"]
 
 
 @pytest.fixture(scope="module")
