@@ -56,7 +56,6 @@ def build_plan(sim: Any, plan: AnyPlan, split: Collection[str] = ()) -> Built:
     not among those returned.
     """
     cell = getattr(sim, plan.cell)
-    sim.set_number_of_neurons_per_core(cell, NEURONS_PER_CORE)
     network = with_self_projections(plan)
     listed_only = tuple(p for p in network.projections if p.target not in split)
     built = build(
@@ -186,6 +185,7 @@ def _pynn(sim: Any, plan: AnyPlan, split: Collection[str]) -> SimpleNamespace:
                 structure=structure,
                 max_expected_summed_weight=board.max_expected_summed_weight,
                 n_colour_bits=COLOUR_BITS,
+                neurons_per_core=NEURONS_PER_CORE,
             )
 
         if label in split:
