@@ -228,7 +228,7 @@ def test_all_problems_are_named_at_once(planned, tmp_path, monkeypatch):
     assert len(error.value.problems) == 6
     monkeypatch.setattr(spinnaker_check, "find_spec", lambda name: None)
     text = "\n".join(map(str, spinnaker_check.check(network, Settings(8, board=EMULATED), plan)))
-    assert "pip install 'spinn-convert[spinnaker]'" in text
+    assert "pip install '.[spinnaker]'" in text
 
 
 def test_too_few_boards_are_named_with_the_worst_layer(planned):

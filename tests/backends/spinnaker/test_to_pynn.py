@@ -70,7 +70,13 @@ class Executed:
         self.results.append(self._board.run(int(time), lambda step: None))
 
 
-@pytest.mark.parametrize("network", [small_network(), constant_reset()], ids=["exp", "delta"])
+@pytest.mark.parametrize(
+    "network",
+    [
+        pytest.param(small_network(), id="exp"),
+        pytest.param(constant_reset(), id="delta", marks=pytest.mark.slow),
+    ],
+)
 def test_spikes_are_those_of_the_integers_beside_the_users_population(sim, network, monkeypatch):
     names = [p.name for p in network.spiking]
     own = sim.Population(7, sim.IF_curr_exp(tau_m=10.0, i_offset=2.0), label="own")
