@@ -138,7 +138,7 @@ def test_reasons_are_told(planned):
     ways = qualified(plan)
     assert {name for name, way in ways.items() if not isinstance(way, str)} == KERNELS
     assert "from deep has stride (2, 2)" in ways["down"]
-    assert "hears a layer that is not made of kernels" in ways["last"]
+    assert "receives spikes from a layer that is built with lists" in ways["last"]
     assert "readout" in ways["out"]
     loud = Conv(np.full((4, 4, 1, 1), 40_000, np.float32))
     dilated = replace(conv(rng, 4, 4, 3, pads=(2,) * 4), dilation=(2, 2))
