@@ -19,7 +19,7 @@ _WORD = 0xFFFF_FFFF
 
 
 class InterruptController:
-    """Vectored interrupt controller (ARM PL190): lines from devices, one vector per slot."""
+    """Vectored interrupt controller (ARM PL190): a line per device, a handler address per slot."""
 
     def __init__(self) -> None:
         self._raised = self._software = self._enabled = self._fast = self._default = 0
@@ -84,9 +84,10 @@ class InterruptController:
 
 
 class Timer:
-    """Timer 1. `tick` is the end of a period; between ticks, only looking at it lets time pass."""
+    """Timer 1. `tick` ends a period; within a period, time passes only when the timer is read."""
 
     CYCLES_PER_READ = 50
+    """By which the count falls at every read, so that loops that wait for it end."""
 
     def __init__(self, interrupts: InterruptController) -> None:
         self._interrupts = interrupts
@@ -98,7 +99,7 @@ class Timer:
         self._interrupts.set_line(TIMER_1, True)
 
     def read(self, offset: int) -> int:
-        """Read a register; each look at the count costs cycles, so that waiting loops end."""
+        """Read a register; reading the count (0x04) lowers it by CYCLES_PER_READ."""
         if offset == 0x04:
             passed = self._count - self.CYCLES_PER_READ
             self._count = passed if passed > 0 else self._load
@@ -217,7 +218,7 @@ class SystemController:
 
 
 class Unused:
-    """A device that the binaries touch but that has nothing to do here: router, watchdog."""
+    """A device whose registers the binaries use without effect here: router, watchdog."""
 
     def read(self, offset: int) -> int:
         """Read as 0."""
