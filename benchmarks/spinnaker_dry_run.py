@@ -13,9 +13,9 @@ from pathlib import Path
 
 from spinn_convert.backends.board import arithmetic as board_arithmetic
 from spinn_convert.backends.board.plan import make_plan
-from spinn_convert.backends.spinnaker.dry_run.text import table
 from spinn_convert.backends.spinnaker.dry_run.drawing import draw_placement
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
+from spinn_convert.backends.spinnaker.dry_run.text import table
 from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.method import PAPER
 from spinn_convert.files.data import load_dataset, normalised

@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 from spinn_convert import __version__
 from spinn_convert.backends.reference import backend as reference
 from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.method import BASIC, PAPER, Method
 from spinn_convert.conversion.fold import Layer
+from spinn_convert.conversion.method import BASIC, PAPER, Method
 from spinn_convert.errors import SpinnConvertError
 from spinn_convert.jobs import run as pipeline
 from spinn_convert.model import host
@@ -179,7 +179,7 @@ def simulated_once(subject: Subject, run: Run, threads: int, out: Path) -> None:
         "images": len(images),
         "first_images": hashlib.sha256(images[:8].tobytes()).hexdigest()[:16],
         "version": __version__,
-        **({"left_out": readout.LEFT_OUT} if run.read_out == "late" else {}),
+        **({"left_out": (readout.DEPTHS, readout.MOST)} if run.read_out == "late" else {}),
     }
     label = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:10]
     path = out / "runs" / f"{subject.model.path.stem}-{run.group}-{label}.json"

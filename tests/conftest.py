@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from support.places import EXAMPLES
 
-from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.method import PAPER
-from spinn_convert.files.data import load_dataset, normalised
+from spinn_convert.conversion.steps import converted, folded
+from spinn_convert.files.data import load_dataset
+from spinn_convert.model.load import load
 
 
 @pytest.fixture(scope="session")
 def example():
     """Model, layers, dataset and network of the shipped ResNet-18, by the paper's conversion."""
     path = EXAMPLES / "resnet18.onnx"
-    model, layers = conversion.read(path, None, "spiking")
+    model, layers = folded(load(path), PAPER)
     data = load_dataset(path.with_suffix(".npz"), model.image_shape, 10)
-    network = conversion.calibrated(model, layers, normalised(data.calibration), PAPER, 2)
+    network = converted(model, data.calibration, PAPER, 2)
     return model, layers, data, network
 
 
@@ -27,7 +29,7 @@ def example():
 def images(example):
     """The first 200 test images, normalised, and their labels."""
     _, _, data, _ = example
-    return normalised(data.images, 0, 200), data.labels[:200]
+    return data.images[:200], data.labels[:200]
 
 
 @pytest.fixture
@@ -56,3 +58,19 @@ def write_model(tmp_path):
 def method():
     """The paper's extended conversion, dead channels allowed."""
     return replace(PAPER, dead_channels="layer")
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """Return a function that runs the command line in this process, as a user's shell would."""
+    from spinn_convert.cli.main import main
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["spinn-convert", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return SimpleNamespace(returncode=ended.value.code, stdout=out, stderr=err)
+
+    return run

@@ -51,7 +51,7 @@ recipe = several(
 onnx = click.option(
     "--onnx",
     type=FILE,
-    help="The model that a network.npz was made from [default: at its former place].",
+    help="Model that a network.npz was made from [default: its former path].",
     panel=CONVERSION,
 )
 threads = click.option(
@@ -69,8 +69,7 @@ steps = click.option(
 read_out = click.option(
     "--read-out",
     type=click.Choice(["all", "late"]),
-    help="Read what the output integrates from step 0, or leave out the first steps [default: late"
-    " without clamp].",
+    help="Read the output over all steps, or without the first [default: late without clamp].",
     panel=SIMULATION,
 )
 boards = several(
@@ -84,8 +83,8 @@ boards = several(
     click.option(
         "--connectors",
         type=click.Choice(["lists", "convolutions", "auto"]),
-        help="Store synapses on boards as lists, as kernels of convolutions, or as what takes less"
-        " [default: lists].",
+        metavar="NAME",
+        help="Synapses on boards: lists, convolutions (kernels), or auto [default: lists].",
         panel=SIMULATION,
     ),
 )

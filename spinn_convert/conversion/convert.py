@@ -99,7 +99,7 @@ def _check_range(network: Network) -> None:
         Problem(
             population.name,
             f"a bias of {np.abs(population.bias).max():.3g} thresholds per step",
-            "its scale is far too small: calibrate on more images, or set normalisation=layer",
+            "its activations are far smaller than its bias: normalise the images as in training",
         )
         for population in network.spiking
         if np.abs(population.bias).max(initial=0) > LARGEST_BIAS

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from spinn_convert.conversion.calibrate import calibrate
+from spinn_convert.conversion.calibrate import Calibration, calibrate
 from spinn_convert.conversion.constant_reset import with_constant_reset
 from spinn_convert.conversion.convert import convert, settled
 from spinn_convert.conversion.correct import correct
@@ -80,27 +80,28 @@ def converted(
     """
     converting, layers = folded(model, method)
     method = settled(method, layers)
-    scales = calibrate(converting, layers, images, method, threads, watch("calibrate"))
-    return scaled(converting, layers, images, scales, method, threads, watch)
+    calibration = calibrate(converting, layers, images, method, threads, watch("calibrate"))
+    return scaled(converting, layers, images, calibration, method, threads, watch)
 
 
 def scaled(
     model: Model,
     layers: tuple[Layer, ...],
     images: ImageSequence,
-    scales: Mapping[str, Floats],
+    calibration: Calibration,
     method: Method,
     threads: int,
     watch: Watch = unwatched,
     correcting: int = CORRECTING_IMAGES,
 ) -> Network:
-    """Return the network with the given scales, verified and then corrected.
+    """Return the network with the scales of a calibration, verified and then corrected.
 
-    model, layers: as `folded` returns them. images: calibration images (B, *image shape). scales:
-    of every spiking layer, (C,). correcting: on how many of the first images initial potentials
-    and biases are corrected, unless these make more than MOST_SPIKES.
+    model, layers: as `folded` returns them. images: calibration images (B, *image shape).
+    correcting: on how many of the first images initial potentials and biases are corrected, unless
+    these make more than MOST_SPIKES.
     """
-    network = _with_copies(model, layers, scales, method)
+    network = _with_copies(model, layers, calibration.scales, method)
+    network = _with_floored(network, calibration)
     verify(model, layers, network, images[:CHECKED_IMAGES], threads)
     if method.corrects:
         steps = method.horizon or 12 + network.depth // 2
@@ -129,6 +130,14 @@ def _with_copies(
     """Return the network with copies of its first layers, before any correction."""
     network = convert(layers, scales, method, _made_from(model, method))
     return multiplied(network, method.copies, method.copied_layers)
+
+
+def _with_floored(network: Network, calibration: Calibration) -> Network:
+    """Return the network, which says how many channels of which layers got a larger scale."""
+    if not calibration.floored:
+        return network
+    counts = {name: len(channels) for name, channels in calibration.floored.items()}
+    return replace(network, made_from={**network.made_from, "floored": json.dumps(counts)})
 
 
 def _made_from(model: Model, method: Method) -> dict[str, str]:

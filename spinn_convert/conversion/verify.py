@@ -9,11 +9,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from spinn_convert.conversion.fold import Layer
-from spinn_convert.errors import ConversionError, Problem
+from spinn_convert.errors import ConversionError, ModelError, Problem
 from spinn_convert.linear.ops import Floats, Gather, Scale
 from spinn_convert.model import host
 from spinn_convert.model.file import described, part
-from spinn_convert.model.load import Model, simplified
+from spinn_convert.model.load import Model, for_one_image, simplified
 from spinn_convert.network import rate
 from spinn_convert.network.records import Network
 
@@ -30,7 +30,8 @@ def verify(
 
     First without, then with clipping at each population's scale. images: (B, *image shape), a few.
     Returns the largest error, relative to the largest value of its tensor. Raises ConversionError
-    that names the first population whose error exceeds TOLERANCE (or FLOAT16_TOLERANCE).
+    that names the first population whose error exceeds TOLERANCE (or FLOAT16_TOLERANCE),
+    ModelError if the file computes something else for several images at a time than for one.
     """
     proto = simplified(model, model.batch or len(images))
     tolerance = FLOAT16_TOLERANCE if _has_float16(proto) else TOLERANCE
@@ -50,6 +51,11 @@ def verify(
         for layer in compared:
             error = _error(layer, ours[layer.name], theirs[layer.measured])
             if not error <= tolerance:
+                mixed = model.batch is None and host.mixes_images(
+                    model, images, layer.measured, threads
+                )
+                if mixed:
+                    raise ModelError([for_one_image(model)])
                 raise ConversionError([_problem(model, layer, error, clip)])
             worst = max(worst, error)
     return worst
@@ -61,8 +67,11 @@ def _joined(chunks: Iterator[dict[str, Floats]]) -> dict[str, Floats]:
 
 
 def _has_float16(proto: onnx.ModelProto) -> bool:
-    kinds = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
-    return any(tensor.data_type in kinds for tensor in proto.graph.initializer)
+    """Return if weights are in float16, or tensors are cast to it."""
+    types = {tensor.data_type for tensor in proto.graph.initializer}
+    casts = (node for node in proto.graph.node if node.op_type == "Cast")
+    types.update(a.i for node in casts for a in node.attribute if a.name == "to")
+    return not types.isdisjoint((TensorProto.FLOAT16, TensorProto.BFLOAT16))
 
 
 def _comparable(layers: Sequence[Layer]) -> list[Layer]:

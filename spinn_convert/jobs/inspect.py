@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 
 from spinn_convert.conversion.method import Method
 from spinn_convert.conversion.steps import converted, draft
-from spinn_convert.errors import ConversionError, DataError
+from spinn_convert.errors import ConversionError, DataError, Problem
 from spinn_convert.files.data import image_shape, load_dataset
-from spinn_convert.jobs.prepare import Source
+from spinn_convert.jobs.prepare import Source, stored
 from spinn_convert.jobs.recipe import Recipe
 from spinn_convert.model.load import load
-from spinn_convert.network import store
 from spinn_convert.network.records import Network
 
 IMAGES = 100
@@ -33,7 +32,7 @@ def execute(source: Source) -> Inspected:
     warning. Raises the errors of every step.
     """
     if source.is_network:
-        return Inspected(store.load(source.path))
+        return Inspected(_converted_already(source))
     data = source.data or source.path.with_suffix(".npz")
     model = load(source.path, image_shape(data))
     method = _unsimulated((source.recipe or Recipe()).method)
@@ -47,6 +46,14 @@ def execute(source: Source) -> Inspected:
         if source.data is not None:
             raise
         return Inspected(draft(model, method), f"scales are not known: {error}")
+
+
+def _converted_already(source: Source) -> Network:
+    """Return a stored network, whose scales need no images; raises DataError where some are."""
+    if source.data is not None:
+        what, fix = "has no effect: the network's scales are known", "leave it out"
+        raise DataError([Problem(f"--data {source.data}", what, fix)])
+    return stored(source)
 
 
 def _unsimulated(method: Method) -> Method:

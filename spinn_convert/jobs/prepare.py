@@ -65,7 +65,7 @@ def prepare(source: Source) -> Prepared:
     if source.onnx is not None and not source.is_network:
         what, fix = f"{source.path} is an ONNX file itself", "leave --onnx out"
         raise DataError([Problem(f"--onnx {source.onnx}", what, fix)])
-    found = _stored(source) if source.is_network else None
+    found = stored(source) if source.is_network else None
     path = source.path if found is None else _origin(source, found)
     data = source.data or path.with_suffix(".npz")
     model = load(path, image_shape(data))
@@ -92,18 +92,19 @@ def convert(prepared: Prepared, watch: Watch = unwatched) -> Network:
     return recipe.onto(converted(prepared.model, images, recipe.method, source.threads, watch))
 
 
-def method_of(network: Network) -> dict[str, Any]:
-    """Return the settings that a network was converted with; empty if its file has none."""
-    found: dict[str, Any] = json.loads(network.made_from.get("method", "{}"))
-    return found
-
-
-def _stored(source: Source) -> Network:
+def stored(source: Source) -> Network:
+    """Return a network that is converted already; raises DataError beside a method."""
     if source.recipe is not None:
         what = f"{source.path} is converted already: a method has no effect"
         fix = "give the ONNX file, or leave --method and --set out"
         raise DataError([Problem("--method", what, fix)])
     return store.load(source.path)
+
+
+def method_of(network: Network) -> dict[str, Any]:
+    """Return the settings that a network was converted with, if its file says so."""
+    found: dict[str, Any] = json.loads(network.made_from.get("method", "{}"))
+    return found
 
 
 def _origin(source: Source, network: Network) -> Path:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.backends.reference import backend as reference
-from spinn_convert.conversion.calibrate import calibrate_all
+from spinn_convert.conversion.calibrate import Calibration, calibrate_all
 from spinn_convert.conversion.fold import Layer
 from spinn_convert.conversion.method import Method
 from spinn_convert.conversion.steps import folded, scaled
@@ -100,6 +100,7 @@ def execute(options: TuneOptions, watch: Watch = unwatched) -> tuple[Tuned, Path
     target = options.out or Path(f"{source.stem}.tuned")
     with output.new_folder(target, options.overwrite, MARK) as folder:
         prepared = prepare(source)
+        _check_images(options, len(prepared.dataset.calibration))
         plan = _budget(prepared, options)
         options.announce(_said(plan))
         known = _known(prepared, max(plan.calibrated, 2 * plan.simulated), watch)
@@ -123,6 +124,14 @@ def _check(source: Source) -> None:
     ]
     if problems:
         raise DataError(problems)
+
+
+def _check_images(options: TuneOptions, count: int) -> None:
+    """Raise DataError for more images than half of those of the calibration."""
+    if options.images is not None and options.images > count // 2:
+        what = f"there are {count} calibration images, and half of them are calibrated on"
+        fix = f"use {count // 2} at most"
+        raise DataError([Problem(f"--images {options.images}", what, fix)])
 
 
 def _budget(prepared: Prepared, options: TuneOptions) -> Budget:
@@ -155,11 +164,11 @@ def tune(given: Model, known: _Known, options: TuneOptions, plan: Budget, watch:
     method, threads = (options.source.recipe or Recipe()).method, options.source.threads
     model, layers = folded(given, method)
     methods = [replace(method, **scaling) for scaling in SCALINGS]
-    scales = calibrate_all(model, layers, known.images, methods, threads, watch("calibrate"))
+    found = calibrate_all(model, layers, known.images, methods, threads, watch("calibrate"))
     judged, progress = known.part(0, plan.judged), watch("ReLU1")
     scalings = []
-    for scaling, found in zip(methods, scales):
-        scalings.append(_judged(model, layers, judged, scaling, found, threads))
+    for scaling, calibration in zip(methods, found):
+        scalings.append(_judged(model, layers, judged, scaling, calibration, threads))
         progress(len(scalings), len(methods))
     best = _best(scalings)
     last = len(known.images) - plan.simulated
@@ -168,7 +177,7 @@ def tune(given: Model, known: _Known, options: TuneOptions, plan: Budget, watch:
     for changes, read_out in WAYS:
         changed = _changed(methods[best], changes)
         network = scaled(
-            model, layers, rest, scales[best], changed, threads, correcting=plan.corrected
+            model, layers, rest, found[best], changed, threads, correcting=plan.corrected
         )
         trial = Trial(changed, read_out, network)
         trials.append(_further(model, trial, some.part(0, plan.first), threads, watch))
@@ -217,12 +226,12 @@ def _judged(
     layers: tuple[Layer, ...],
     judged: _Known,
     method: Method,
-    scales: Mapping[str, Floats],
+    calibration: Calibration,
     threads: int,
 ) -> Scaling:
     """Return the accuracy of ReLU1 with these scales."""
     still = replace(method, copies=1, potentials="fixed", correct_bias=False, horizon=None)
-    network = scaled(model, layers, judged.images, scales, still, threads)
+    network = scaled(model, layers, judged.images, calibration, still, threads)
     logits = decode.decoder(model, network, threads)
     relu1 = decode.relu1_logits(network, judged.values, judged.images, logits, threads, silent)
     found, answers = (predictions(o, threshold(model)) for o in (relu1, judged.ann))

@@ -15,6 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from spinn_convert.errors import ModelError, Problem
+from spinn_convert.model.reading import all_nodes, reads
 from spinn_convert.model.refusal import Refused, together
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
@@ -34,7 +35,7 @@ def check(path: Path, proto: onnx.ModelProto) -> None:
         for found in (_opsets(proto), _functions(proto))
         for what, fix in found
     ]
-    problems += together(path, _weights(proto))
+    problems += together(path, _weights(proto)) or together(path, _training(proto))
     if problems:
         raise ModelError(problems)
 
@@ -54,7 +55,7 @@ def _functions(proto: onnx.ModelProto) -> Iterator[tuple[str, str]]:
     open_calls: list[tuple[str, str]] = []
 
     def size(nodes: Iterable[onnx.NodeProto]) -> int:
-        return sum(1 + called((node.domain, node.op_type)) for node in _all_nodes(nodes))
+        return sum(1 + called((node.domain, node.op_type)) for node in all_nodes(nodes))
 
     def called(key: tuple[str, str]) -> int:
         if key in open_calls:
@@ -74,17 +75,29 @@ def _functions(proto: onnx.ModelProto) -> Iterator[tuple[str, str]]:
         yield f"its functions make {total:.3g} nodes", "export the model without functions"
 
 
-def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    """Yield nodes and those of their subgraphs."""
+def _training(proto: onnx.ModelProto) -> Iterator[Refused]:
+    """Find nodes that compute otherwise in training; onnxruntime would skip some of them."""
+    bodies = [proto.graph.node, *(function.node for function in proto.functions)]
+    nodes = [node for body in bodies for node in all_nodes(body)]
+    constants = {tensor.name: tensor for tensor in proto.graph.initializer}
     for node in nodes:
-        yield node
         for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                yield from _all_nodes(graph.node)
+            if node.op_type == "Constant" and attribute.name == "value":
+                constants[node.output[0]] = attribute.t
+    for node in nodes:
+        switches = [a.i for a in node.attribute if a.name == "training_mode"]
+        if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2] in constants:
+            switches.append(int(numpy_helper.to_array(constants[node.input[2]]).any()))
+        if node.op_type == "BatchNormalization":
+            switches.append(int(any(node.output[1:])))
+        if any(switches):
+            what, fix = "computes as in training", "export the model in evaluation mode"
+            yield Refused(node.name or ", ".join(node.output[:1]), node.op_type, what, fix)
 
 
 def _weights(proto: onnx.ModelProto) -> Iterator[Refused]:
     """Find stored weights whose data do not fit their shape, or are not finite."""
+    read = {name for node in proto.graph.node for name in reads(node)}
     for tensor in proto.graph.initializer:
         try:
             complaint = _data_problem(tensor)
@@ -93,7 +106,9 @@ def _weights(proto: onnx.ModelProto) -> Iterator[Refused]:
             complaint = str(error)
         if complaint:
             yield _damaged(tensor, complaint)
-        elif values is not None and tensor.data_type in FLOATS and not np.isfinite(values).all():
+        elif values is None or tensor.data_type not in FLOATS or tensor.name not in read:
+            continue
+        elif not np.isfinite(values).all():
             what = "has values that are NaN or infinite"
             yield Refused(tensor.name, "", what, "train or export the model again")
 
@@ -196,7 +211,7 @@ def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Yield all weights and all tensors in attributes, subgraphs and functions included."""
     yield from proto.graph.initializer
     bodies = [proto.graph.node, *(function.node for function in proto.functions)]
-    for node in (node for body in bodies for node in _all_nodes(body)):
+    for node in (node for body in bodies for node in all_nodes(body)):
         for attribute in node.attribute:
             for graph in (attribute.g, *attribute.graphs):
                 yield from graph.initializer

@@ -21,6 +21,9 @@ from spinn_convert.errors import ModelError, Problem
 from spinn_convert.linear.ops import Shape
 from spinn_convert.model.address_space import growing_by
 from spinn_convert.model.check import bound_external, check, unreadable_external
+from spinn_convert.model.clips import as_clips
+from spinn_convert.model.reading import reads
+from spinn_convert.model.tidy import tidy
 
 PROVIDERS = ["CPUExecutionProvider"]
 TYPES = {
@@ -41,6 +44,11 @@ LARGEST_SHAPE = 1024
 """Elements of a constant that may say a shape, or what decides about one."""
 FOLDING_LIMIT = "optimization.constant_folding_max_output_size_in_bytes"
 LONGEST_REASON = 300
+FIXES = {
+    r"bfloat16|Could not find an implementation|NOT_IMPLEMENTED": "export the model in float32",
+    "is not a registered function": "export the model without operators of your own",
+}
+"""What to do, by words of onnxruntime's message."""
 SILENT = 4
 """onnxruntime's severity above all that it logs: it raises what it logs as an error."""
 
@@ -80,6 +88,7 @@ def parse(path: Path) -> Source:
     if not proto.graph.node:
         what = "this is not an ONNX file, or it has no nodes"
         raise ModelError([Problem(str(path), what, "export the model again")])
+    tidy(path, proto)
     check(path, proto)
     return Source(path, sha256, proto, *_input(path, proto))
 
@@ -120,6 +129,7 @@ def simplify(source: Source, sizes: Sequence[int]) -> onnx.ModelProto:
         simple = onnx.load(target)
     del simple.graph.output[:]
     simple.graph.output.extend(map(_value_info, made.get_outputs()))
+    as_clips(simple)
     return simple
 
 
@@ -142,7 +152,9 @@ def by_onnxruntime(path: Path, doing: str) -> Iterator[None]:
         yield
     except Exception as error:  # onnxruntime raises a dozen types of its own, protobuf beyond 2 GB
         what = f"onnxruntime cannot {doing} ({_reason(error)})"
-        raise ModelError([Problem(str(path), what, "export the model again")]) from error
+        fixes = [fix for words, fix in FIXES.items() if re.search(words, str(error))]
+        fix = fixes[0] if fixes else "export the model again"
+        raise ModelError([Problem(str(path), what, fix)]) from error
 
 
 def _reason(error: Exception) -> str:
@@ -223,26 +235,6 @@ def averaged(source: Source, pooled: Collection[str]) -> Source:
             new.attribute.extend(kept)
             node.CopyFrom(new)
     return replace(source, proto=proto)
-
-
-def reads(node: onnx.NodeProto) -> list[str]:
-    """Return the names of all tensors that a node reads, those of its subgraphs included."""
-    names = [name for name in node.input if name]
-    for graph in subgraphs(node):
-        own = {value.name for value in (*graph.input, *graph.initializer)}
-        for inner in graph.node:
-            names += [name for name in reads(inner) if name not in own]
-            own.update(inner.output)
-        names += [value.name for value in graph.output if value.name not in own]
-    return names
-
-
-def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    """Yield the bodies of an If, Loop or Scan."""
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
 
 
 def ancestors(

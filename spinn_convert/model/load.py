@@ -22,7 +22,6 @@ from spinn_convert.model.file import (
     described,
     evaluated,
     parse,
-    reads,
     simplify,
     static_shape,
 )
@@ -39,6 +38,7 @@ from spinn_convert.model.nodes import (
     used_tensors,
 )
 from spinn_convert.model.operators import Tensor, Unsupported
+from spinn_convert.model.reading import reads
 from spinn_convert.model.refusal import Refused, refuse_quantised, together
 
 if TYPE_CHECKING:
@@ -167,9 +167,21 @@ def _load(source: Source, sizes: tuple[int, ...]) -> Model:
 
 @lru_cache(maxsize=1)
 def simplified(model: Model, batch: int) -> onnx.ModelProto:
-    """Return the whole file for a batch, folded by onnxruntime."""
+    """Return the whole file for a batch, folded by onnxruntime; ModelError if it cannot be."""
     image = model.image_shape
-    return simplify(model.source, (model.batch or batch, *image) if model.batched else image)
+    try:
+        return simplify(model.source, (model.batch or batch, *image) if model.batched else image)
+    except ModelError as error:
+        if model.batch is not None or batch == 1:
+            raise
+        raise ModelError([for_one_image(model)]) from error
+
+
+def for_one_image(model: Model) -> Problem:
+    """Return what is wrong with a file whose batch is open though its nodes are for one image."""
+    what = f"the batch of {model.source.input} is open, but its nodes are right for one image only"
+    fix = "export the model with a batch of 1, or without fixed shapes"
+    return Problem(str(model.path), what, fix)
 
 
 def _sizes(source: Source, image_shape: Shape | None) -> tuple[int, ...]:

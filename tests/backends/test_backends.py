@@ -8,10 +8,9 @@ import torch
 
 from spinn_convert.backends.nest import backend as nest
 from spinn_convert.backends.reference import backend as reference
-from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.constant_reset import with_constant_reset
 from spinn_convert.conversion.method import PAPER
-from spinn_convert.files.data import normalised
+from spinn_convert.conversion.steps import converted
 from spinn_convert.model.host import tensors as run
 from spinn_convert.network import rate
 from spinn_convert.network.recording import Settings, Stimulus
@@ -48,9 +47,9 @@ def test_nest_gives_the_spikes_of_the_reference_on_images_in_a_row(example, imag
 
 @pytest.mark.parametrize("clamp_delay", [0, 1])
 def test_reset_to_a_constant_is_the_same_everywhere(example, images, monkeypatch, clamp_delay):
-    model, layers, data, _ = example
-    calibration, method = normalised(data.calibration), replace(PAPER, clamp_delay=clamp_delay)
-    network = conversion.calibrated(model, layers, calibration[:500], method, 2)
+    model, _, data, _ = example
+    calibration, method = data.calibration[:500], replace(PAPER, clamp_delay=clamp_delay)
+    network = converted(model, calibration, method, 2)
     network = with_constant_reset(network, calibration[:8], Settings(40, 2))
     settings = Settings(45, threads=2, record=("relu", "relu_9"))
     kernel = reference.run(network, Stimulus(images[0][:2]), settings)

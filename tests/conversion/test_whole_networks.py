@@ -17,6 +17,7 @@ from spinn_convert.conversion.method import PAPER
 from spinn_convert.conversion.verify import verify
 from spinn_convert.errors import ConversionError, ModelError
 from spinn_convert.model import host
+from spinn_convert.model.load import load
 from spinn_convert.network import rate
 from spinn_convert.results.decode import decoder
 
@@ -26,8 +27,8 @@ LENIENT = replace(PAPER, percentile=100, normalisation="layer", dead_channels="l
 def converted(path, image_shape, count=4):
     """Return model, layers, network and the images that gave it its scales."""
     images = np.random.default_rng(0).standard_normal((count, *image_shape)).astype(np.float32)
-    model, layers = conversion.read(path, None, "spiking")
-    return model, layers, conversion.calibrated(model, layers, images, LENIENT, 2), images
+    model, layers = conversion.folded(load(path), LENIENT)
+    return model, layers, conversion.converted(model, images, LENIENT, 2), images
 
 
 def file_outputs(model, images):
@@ -78,8 +79,8 @@ def test_network_is_read_however_it_was_exported(name, tmp_path):
     path = VARIANTS[name](tmp_path / "network.onnx")
     images = np.random.default_rng(0).uniform(0, 255, (4, *SHAPE)).round().astype(np.float32)
     images = images if name == "bytes" else images / 128 - 1
-    model, layers = conversion.read(path, None, "spiking")
-    network = conversion.calibrated(model, layers, images, LENIENT, 2)
+    model, layers = conversion.folded(load(path), LENIENT)
+    network = conversion.converted(model, images, LENIENT, 2)
     tolerance = 1e-2 if name == "float16" else 1e-4
     assert_same_function(model, layers, network, images, tolerance)
     before = {"bytes": ("Cast", "Mul", "Sub"), "float16": ("Cast",)}
@@ -91,8 +92,8 @@ def test_a_whole_detector_keeps_its_own_decoding(tmp_path):
     path = detector(tmp_path / "detector.onnx")
     rng = np.random.default_rng(0)
     images = rng.uniform(0, 255, (2, 3, 64, 64)).astype(np.float32)
-    model, layers = conversion.read(path, None, "spiking")
-    network = conversion.calibrated(model, layers, images, LENIENT, 2)
+    model, layers = conversion.folded(load(path), LENIENT)
+    network = conversion.converted(model, images, LENIENT, 2)
     assert verify(model, layers, network, images, 2) <= 1e-4
     assert "NonMaxSuppression" in model.after
     assert model.before == ("Div", "Sub", "Div")

@@ -16,8 +16,8 @@ import onnxruntime
 import pytest
 import train_resnet
 
-from spinn_convert.conversion import steps as conversion
 from spinn_convert.files.data import load_dataset
+from spinn_convert.model.load import load
 
 ROWS = 64
 
@@ -196,7 +196,7 @@ def test_trained_network_is_read(tmp_path, batches, capsys):
     train_resnet.main(words.split())
     assert "held-out accuracy" in capsys.readouterr().out
     path = tmp_path / "small.net.onnx"
-    model, _ = conversion.read(path, None, "spiking")
+    model = load(path)
     stored = load_dataset(path.with_suffix(".npz"), model.image_shape, 10)
     assert (len(stored.images), len(stored.calibration)) == (20, 10)
     images = datasets.normalise(stored.images.raw, datasets.cifar10(data))

@@ -19,9 +19,10 @@ from support.damage import BYTE_DAMAGE
 from support.damage_seeds import convolutional
 
 from spinn_convert.cli import tables as cli_tables
-from spinn_convert.conversion import steps as conversion
 from spinn_convert.errors import DataError
-from spinn_convert.files.data import image_shape, load_dataset, normalised
+from spinn_convert.files.data import image_shape, load_dataset
+from spinn_convert.jobs import inspect
+from spinn_convert.jobs.prepare import Source
 from spinn_convert.model.address_space import growing_by
 from spinn_convert.network import store
 
@@ -53,7 +54,7 @@ def write(path, members, compression=zipfile.ZIP_STORED):
 
 def refused(path, *words):
     with growing_by(2**30), pytest.raises(DataError) as caught:
-        normalised(load_dataset(path, SHAPE, 4).images)
+        load_dataset(path, SHAPE, 4).images[:]
     for word in words:
         assert word in str(caught.value)
     assert "pickle" not in str(caught.value)
@@ -158,15 +159,14 @@ def test_large_archives_of_real_images_are_read(tmp_path, monkeypatch):
 def network(tmp_path):
     """A converted network, small but with every kind of operator."""
     (tmp_path / "model.onnx").write_bytes(convolutional().SerializeToString())
-    network, _ = conversion.inspect(tmp_path / "model.onnx", None)
-    return network
+    return inspect.execute(Source(tmp_path / "model.onnx")).network
 
 
 def inspected(path):
     """Inspect a network and print its table."""
     with growing_by(2**31):
-        network, real = conversion.inspect(path, None)
-        Console(file=io.StringIO()).print(cli_tables.population_table(network, real))
+        network = inspect.execute(Source(path)).network
+        Console(file=io.StringIO()).print(cli_tables.population_table(network))
 
 
 def leaves(value, path=()):

@@ -17,9 +17,10 @@ from support.damage_seeds import convolutional, model, node, seeds, tiny
 from support.damage_sizes import huge_outputs
 
 from spinn_convert.cli import tables as cli_tables
-from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.fold import fold
 from spinn_convert.errors import ModelError, SpinnConvertError
+from spinn_convert.jobs.inspect import execute
+from spinn_convert.jobs.prepare import Source
 from spinn_convert.model.address_space import growing_by
 from spinn_convert.model.check import check
 from spinn_convert.model.load import load
@@ -40,8 +41,8 @@ def inspected(tmp_path):
     def inspect(content):
         path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
         with growing_by(MEMORY):
-            network, real = conversion.inspect(path, None)
-            Console(file=io.StringIO()).print(cli_tables.population_table(network, real))
+            network = execute(Source(path)).network
+            Console(file=io.StringIO()).print(cli_tables.population_table(network))
         return network
 
     return inspect

@@ -9,9 +9,9 @@ from support.networks import small_network
 from spinn_convert.backends.nest import backend as nest
 from spinn_convert.backends.reference import backend as reference
 from spinn_convert.conversion.convert import convert
-from spinn_convert.conversion.method import PAPER
 from spinn_convert.conversion.correct import correct
 from spinn_convert.conversion.fold import Layer
+from spinn_convert.conversion.method import PAPER
 from spinn_convert.linear.maps import LinearMap
 from spinn_convert.linear.ops import Dense
 from spinn_convert.network import rate

@@ -104,10 +104,9 @@ class NestNetwork:
 
         on_step: called with the number of steps simulated; it may raise, to end the run.
         """
-        if self._objects.sim.get_current_time() == 0:
-            self._run(1)  # PyNN's first run takes a step longer than it is asked for
         for name, current in currents.items():
             self._objects.set_each(self.nodes[name], "I_e", current)
+        self._run(1)  # NEST's eprop_iaf takes a current one step late; PyNN's first run takes two
         start, step = self._objects.nest.biological_time, 0
         for stop in self._stops(steps):
             for population in self._neural:

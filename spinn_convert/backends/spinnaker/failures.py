@@ -15,7 +15,7 @@ NO_ANSWER = (
     "unreachable",
 )
 """Parts of messages and class names, in lower case, of errors when no board answers."""
-TOO_LATE = ("waiting for cores", "failedtostop", "failed to finish", "not in the expected state")
+TOO_LATE = ("coresnotinstate", "failedtostop", "failed to finish", "not in the expected state")
 """The same when cores are still busy after the time of the run."""
 LONGEST = 500
 """Characters of a message of sPyNNaker that are shown."""

@@ -25,7 +25,8 @@ FELL_SHORT = 1
     type=click.Choice(["reference", "nest", "spinnaker", "spinnaker-integers"]),
     default="reference",
     show_default=True,
-    help="Simulator; spinnaker-integers computes in software what a board would.",
+    metavar="NAME",
+    help="reference, nest, spinnaker, or spinnaker-integers: what a board would compute.",
     panel=SIMULATION,
 )
 @options.boards

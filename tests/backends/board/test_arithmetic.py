@@ -141,24 +141,6 @@ def test_precision_counts_weights_that_vanish():
     assert (found["sum"].lightest, found["sum"].heaviest) == (1, lsbs.max())
 
 
-def test_later_start_subtracts_the_potential_then():
-    potentials = np.cumsum(np.ones((1, 6, 2), np.float32), axis=1)
-    potentials[0, 2:] += 10  # which a later start does not see
-    starts = readout.starts("late", 1, 6)
-    assert starts.tolist() == [0, 1, 2, 2, 3, 3]
-    found = readout.activations(potentials, starts, 0)[0, 3:, 0]
-    assert found == pytest.approx([6, 1, 1])
-    every = readout.activations(potentials, readout.starts("all", 1, 6), 2)[0, :, 0]
-    assert every.tolist() == [1, 2, 13, 7, 5, 4]
-
-
-def test_late_read_out_starts_half_the_depth_after_the_release():
-    starts = readout.starts("late", 100, 220)
-    assert not starts[:100].any()
-    later = [starts[99 + t] - 100 for t in (1, 30, 60, 72, 90, 100, 120)]
-    assert later == [0, 21, 42, 50, 50, 55, 66]
-
-
 def hidden_bias_clips(network):
     changed = [replace(p, bias=p.bias + 40) if p.name == "last" else p for p in network.populations]
     return {"network": replace(network, populations=tuple(changed))}
