@@ -146,7 +146,7 @@ def test_reasons_are_told(planned):
         (conv(rng, 4, 4, 3, pads=(0, 0, 2, 2)), "asymmetric padding (0, 0, 2, 2)"),
         (dilated, "dilation (2, 2)"),
         (loud, "beyond 32,767 LSBs"),
-        (Scale(rng.normal(size=A).astype(np.float32)), "places of a channel differently"),
+        (Scale(rng.normal(size=A).astype(np.float32)), "neurons of a channel differently"),
         ((loud, conv(rng, 4, 4, 3)), "chain of 2"),
     ):
         found = qualified(changed(plan, "inner", "stem", op))
