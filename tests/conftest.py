@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,19 @@ from spinn_convert.conversion.steps import converted, folded
 from spinn_convert.files.data import load_dataset
 from spinn_convert.model.load import load
 
+NEEDED = {"nest": ("nest", "pyNN"), "spinnaker": ("spynnaker", "unicorn")}
+"""Packages by marker."""
+CALIBRATION = 500
+"""Images of the example; its own 2,000 change no result here, and take four times as long."""
+
+
+def pytest_runtest_setup(item):
+    """Skip what needs a simulator that is not installed."""
+    for marker, packages in NEEDED.items():
+        missing = [name for name in packages if find_spec(name) is None]
+        if missing and item.get_closest_marker(marker):
+            pytest.skip(f"{', '.join(missing)} is not installed")
+
 
 @pytest.fixture(scope="session")
 def example():
@@ -21,7 +35,7 @@ def example():
     path = EXAMPLES / "resnet18.onnx"
     model, layers = folded(load(path), PAPER)
     data = load_dataset(path.with_suffix(".npz"), model.image_shape, 10)
-    network = converted(model, data.calibration, PAPER, 2)
+    network = converted(model, data.calibration[:CALIBRATION], PAPER, 2)
     return model, layers, data, network
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from spinn_convert.backends.board.arithmetic import measure_peaks
-from spinn_convert.backends.board.delta_arithmetic import measure_overshoot
+from spinn_convert.backends.board.delta.arithmetic import measure_overshoot
 from spinn_convert.linear.maps import on_grid
 from spinn_convert.linear.ops import Floats
 from spinn_convert.network.recording import Settings

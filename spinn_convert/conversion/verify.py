@@ -12,8 +12,8 @@ from spinn_convert.conversion.fold import Layer
 from spinn_convert.errors import ConversionError, ModelError, Problem
 from spinn_convert.linear.ops import Floats, Gather, Scale
 from spinn_convert.model import host
-from spinn_convert.model.file import described, part
 from spinn_convert.model.load import Model, for_one_image, simplified
+from spinn_convert.model.source.file import described, part
 from spinn_convert.network import rate
 from spinn_convert.network.records import Network
 
@@ -31,7 +31,7 @@ def verify(
     First without, then with clipping at each population's scale. images: (B, *image shape), a few.
     Returns the largest error, relative to the largest value of its tensor. Raises ConversionError
     that names the first population whose error exceeds TOLERANCE (or FLOAT16_TOLERANCE),
-    ModelError if the file computes something else for several images at a time than for one.
+    ModelError if the file gives other results for several images at a time than for each alone.
     """
     proto = simplified(model, model.batch or len(images))
     tolerance = FLOAT16_TOLERANCE if _has_float16(proto) else TOLERANCE

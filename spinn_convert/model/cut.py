@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import onnx
 
-from spinn_convert.model.file import ancestors
 from spinn_convert.model.reading import reads, subgraphs
+from spinn_convert.model.source.file import ancestors
 
 PRODUCTS = {
     *("MatMul", "Gemm", "FusedMatMul", "MatMulInteger", "MatMulIntegerToFloat", "QLinearMatMul"),

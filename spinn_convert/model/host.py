@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from spinn_convert.errors import DataError, ModelError, Problem
 from spinn_convert.linear.ops import Floats
-from spinn_convert.model.file import PROVIDERS, by_onnxruntime, described, part
 from spinn_convert.model.load import Model, for_one_image, simplified
+from spinn_convert.model.source.file import PROVIDERS, by_onnxruntime, described, part
 from spinn_convert.network.recording import Progress, silent
 
 BATCH = 50

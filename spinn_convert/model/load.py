@@ -15,16 +15,6 @@ from spinn_convert.errors import ModelError, Problem
 from spinn_convert.linear.ops import Affine, Floats, Gather, Input, MaxPool, Shape
 from spinn_convert.linear.threads import available_cores
 from spinn_convert.model.cut import Cut, cut
-from spinn_convert.model.file import (
-    Source,
-    ancestors,
-    averaged,
-    described,
-    evaluated,
-    parse,
-    simplify,
-    static_shape,
-)
 from spinn_convert.model.graph import Graph, Node
 from spinn_convert.model.moved import File
 from spinn_convert.model.nodes import (
@@ -40,6 +30,16 @@ from spinn_convert.model.nodes import (
 from spinn_convert.model.operators import Tensor, Unsupported
 from spinn_convert.model.reading import reads
 from spinn_convert.model.refusal import Refused, refuse_quantised, together
+from spinn_convert.model.source.file import (
+    Source,
+    ancestors,
+    averaged,
+    described,
+    evaluated,
+    parse,
+    simplify,
+    static_shape,
+)
 
 if TYPE_CHECKING:
     from spinn_convert.model.host import ImageSequence

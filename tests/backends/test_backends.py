@@ -27,6 +27,7 @@ def assert_same(a, b):
         assert np.array_equal(a.spikes[name], b.spikes[name]), name
 
 
+@pytest.mark.slow
 def test_dense_tensors_give_the_spikes_of_the_kernel(example, images, monkeypatch):
     network, stimulus = example[3], Stimulus(images[0][:3])
     settings = Settings(45, threads=2, record=("relu", "relu_9"))
@@ -35,6 +36,8 @@ def test_dense_tensors_give_the_spikes_of_the_kernel(example, images, monkeypatc
     assert_same(kernel, reference.run(network, stimulus, settings))
 
 
+@pytest.mark.slow
+@pytest.mark.nest
 def test_nest_gives_the_spikes_of_the_reference_on_images_in_a_row(example, images):
     """Four images on one build; the last ones are also the reference's alone."""
     network = example[3]
@@ -45,6 +48,8 @@ def test_nest_gives_the_spikes_of_the_reference_on_images_in_a_row(example, imag
     assert np.array_equal(alone.readout["logits"][0], on_nest.readout["logits"][3])
 
 
+@pytest.mark.slow
+@pytest.mark.nest
 @pytest.mark.parametrize("clamp_delay", [0, 1])
 def test_reset_to_a_constant_is_the_same_everywhere(example, images, monkeypatch, clamp_delay):
     model, _, data, _ = example
@@ -58,6 +63,7 @@ def test_reset_to_a_constant_is_the_same_everywhere(example, images, monkeypatch
     assert_same(kernel, reference.run(network, Stimulus(images[0][:2]), settings))
 
 
+@pytest.mark.slow
 def test_rates_converge_as_one_over_steps(example, images):
     """The error of the mean logit against ReLU1 at least halves at four times the steps."""
     network, values = example[3], images[0][:20]
@@ -68,6 +74,7 @@ def test_rates_converge_as_one_over_steps(example, images):
     assert errors[1] < errors[0] / 2
 
 
+@pytest.mark.slow
 def test_extended_conversion_is_fast_and_lossless(example, images):
     model, _, _, network = example
     values, labels = images

@@ -92,7 +92,7 @@ def test_json_of_every_command_is_read_by_machines(command, model):
 
 
 def test_json_of_a_tuning_is_what_it_wrote(command, model, monkeypatch):
-    from spinn_convert.jobs import tune
+    from spinn_convert.jobs.tuning import tune
 
     monkeypatch.setattr(tune, "SCALINGS", tune.SCALINGS[:2])
     monkeypatch.setattr(tune, "WAYS", tune.WAYS[:1])
@@ -110,7 +110,6 @@ def test_json_of_a_score_is_that_of_the_run(command, model):
 
 
 @pytest.mark.spinnaker
-@pytest.mark.skipif(find_spec("spynnaker") is None, reason="sPyNNaker is not installed")
 def test_json_of_a_mapping(command, model):
     board = ("--board", BOARDS / "virtual.cfg", "--set", "dead_channels=layer")
     mapped = read_json(command, "map", model, *board)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import pytest
 from support.networks import classifier, with_images
 from support.places import BOARDS
@@ -87,9 +85,7 @@ def test_settings_without_effect_beside_others(refused):
         ),
     ],
 )
-def test_clamps_on_boards(refused, line, request):
-    if request.node.get_closest_marker("spinnaker") and find_spec("spynnaker") is None:
-        pytest.skip("sPyNNaker is not installed")
+def test_clamps_on_boards(refused, line):
     refused(line, "clamp", "with reset by subtraction (clamp_delay=1)", "reset=constant")
 
 

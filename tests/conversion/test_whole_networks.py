@@ -49,6 +49,7 @@ def assert_same_function(model, layers, network, images, tolerance=1e-4):
     assert verify(model, layers, network, images, 2) <= tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dynamo", [False, True], ids=["torchscript", "dynamo"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network_equals_onnxruntime(name, dynamo, tmp_path):
@@ -57,6 +58,7 @@ def test_network_equals_onnxruntime(name, dynamo, tmp_path):
     assert_same_function(*converted(path, shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 2, None])
 @pytest.mark.parametrize("pixels_last", [False, True])
 def test_channels_last_in_memory_by_the_new_exporter(pixels_last, batch, tmp_path):
@@ -68,13 +70,17 @@ def test_channels_last_in_memory_by_the_new_exporter(pixels_last, batch, tmp_pat
     assert_same_function(*converted(path, shape))
 
 
+@pytest.mark.slow
 def test_a_fixed_batch_of_the_new_exporter(tmp_path):
     """Its Reshape says [2, channels]."""
     path = export(trained("pooled first"), tmp_path / "network.onnx", (3, 64, 64), True, batch=2)
     assert_same_function(*converted(path, (3, 64, 64)))
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if "dynamo" in n else n for n in VARIANTS],
+)
 def test_network_is_read_however_it_was_exported(name, tmp_path):
     path = VARIANTS[name](tmp_path / "network.onnx")
     images = np.random.default_rng(0).uniform(0, 255, (4, *SHAPE)).round().astype(np.float32)
@@ -87,6 +93,7 @@ def test_network_is_read_however_it_was_exported(name, tmp_path):
     assert model.before == before.get(name, ())
 
 
+@pytest.mark.slow
 def test_a_whole_detector_keeps_its_own_decoding(tmp_path):
     """Everything behind the heads is the file's own ONNX: boxes, scores, suppression."""
     path = detector(tmp_path / "detector.onnx")
@@ -114,6 +121,7 @@ def test_a_whole_detector_keeps_its_own_decoding(tmp_path):
         conversion.classes(model)
 
 
+@pytest.mark.slow
 def test_a_conversion_that_computes_something_else_names_where(tmp_path):
     path = export(trained("channels last"), tmp_path / "network.onnx", (48, 48, 3), False)
     model, layers, network, images = converted(path, (48, 48, 3))

@@ -23,7 +23,7 @@ from spinn_convert.errors import DataError
 from spinn_convert.files.data import image_shape, load_dataset
 from spinn_convert.jobs import inspect
 from spinn_convert.jobs.prepare import Source
-from spinn_convert.model.address_space import growing_by
+from spinn_convert.model.source.address_space import growing_by
 from spinn_convert.network import store
 
 FILES = int(os.environ.get("SPINN_DAMAGED", "150"))
@@ -117,6 +117,7 @@ def test_members_of_one_name(tmp_path):
     refused(path, "images twice")
 
 
+@pytest.mark.slow
 def test_an_archive_that_expands_without_end(tmp_path):
     path = tmp_path / "data.npz"
     count = 2**31 // (4 * 36) + 1

@@ -48,8 +48,14 @@ def small_source(write_model, method, count=20):
     return Source(path, recipe=Recipe(method))
 
 
-@pytest.mark.parametrize("reset", ["subtract", "constant"])
-@pytest.mark.parametrize("clamp_delay", [0, 1])
+CASES = [("constant", 1), ("constant", 0), ("subtract", 0)]
+
+
+@pytest.mark.nest
+@pytest.mark.parametrize(
+    ("reset", "clamp_delay"),
+    [("subtract", 1), *(pytest.param(*case, marks=pytest.mark.slow) for case in CASES)],
+)
 def test_script_agrees_with_the_report(write_model, tmp_path, reset, clamp_delay):
     source = small_source(write_model, Method(clamp_delay=clamp_delay, reset=reset))
     outcome = job.execute(RunOptions(source, steps=48, out=tmp_path / "out"))
@@ -66,6 +72,8 @@ def test_script_agrees_with_the_report(write_model, tmp_path, reset, clamp_delay
         export.execute(options)
 
 
+@pytest.mark.slow
+@pytest.mark.nest
 def test_script_of_the_example_runs(tmp_path):
     source = Source(EXAMPLES / "resnet18.onnx", threads=2)
     outcome = job.execute(RunOptions(source, images=2, out=tmp_path / "out"))
@@ -79,10 +87,9 @@ def test_script_of_the_example_runs(tmp_path):
     assert f"agreement {first:.2%}" in done.stdout
 
 
+@pytest.mark.spinnaker
 def test_spinnaker_script_builds_what_the_arithmetic_computes(write_model, tmp_path):
     """Its populations, run by the shipped binaries in software, give the recorded potentials."""
-    pytest.importorskip("spynnaker")
-    pytest.importorskip("unicorn")
     from spinn_convert.backends.spinnaker.home import spinnaker_home
     from spinn_convert.emulator.board import Board
     from spinn_convert.emulator.snapshot import snapshot

@@ -16,10 +16,10 @@ from support.places import EXAMPLES
 from spinn_convert.conversion.method import Method, setting_hints
 from spinn_convert.errors import DataError, SpinnConvertError
 from spinn_convert.jobs import run as job
-from spinn_convert.jobs import tune
 from spinn_convert.jobs.prepare import Source
 from spinn_convert.jobs.recipe import RESULTS, Recipe, as_json, read_recipe
-from spinn_convert.jobs.tune_records import Way
+from spinn_convert.jobs.tuning import tune
+from spinn_convert.jobs.tuning.records import Way
 from spinn_convert.results import report
 
 

@@ -21,9 +21,9 @@ from spinn_convert.conversion.fold import fold
 from spinn_convert.errors import ModelError, SpinnConvertError
 from spinn_convert.jobs.inspect import execute
 from spinn_convert.jobs.prepare import Source
-from spinn_convert.model.address_space import growing_by
-from spinn_convert.model.check import check
 from spinn_convert.model.load import load
+from spinn_convert.model.source.address_space import growing_by
+from spinn_convert.model.source.check import check
 
 FILES = int(os.environ.get("SPINN_DAMAGED", "150"))
 SECONDS, MEMORY = 20, 2**31
@@ -203,6 +203,7 @@ def renamed(each, old, new):
     each.output[:] = [new if name == old else name for name in each.output]
 
 
+@pytest.mark.slow
 def test_constants_that_are_huge_together(inspected):
     proto = tiny()
     huge_outputs(None, proto, 2**24 - 1)

@@ -14,8 +14,8 @@ from spinn_convert.conversion.method import PAPER
 from spinn_convert.conversion.steps import converted, folded
 from spinn_convert.conversion.verify import verify
 from spinn_convert.model import host
-from spinn_convert.model.check import OLDEST_OPSET
 from spinn_convert.model.load import load
+from spinn_convert.model.source.check import OLDEST_OPSET
 from spinn_convert.network import rate
 from spinn_convert.results.decode import decoder
 

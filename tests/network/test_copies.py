@@ -85,6 +85,7 @@ def test_copies_fire_as_one_neuron_with_a_smaller_threshold(copies):
     assert fired[slow] == pytest.approx(wanted[slow], abs=0)
 
 
+@pytest.mark.nest
 @pytest.mark.parametrize("layers", [1, 2])
 def test_nest_fires_the_same_spikes(layers):
     network = multiplied(small_network(), 2, layers)

@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from spinn_convert.backends.board import arithmetic, delta_arithmetic
+from spinn_convert.backends.board import arithmetic
 from spinn_convert.backends.board.arithmetic import measure_peaks, sizing_images
-from spinn_convert.backends.board.delta_plan import DeltaPlan, make_delta_plan
+from spinn_convert.backends.board.delta import arithmetic as delta_arithmetic
+from spinn_convert.backends.board.delta.plan import DeltaPlan, make_delta_plan
 from spinn_convert.backends.board.plan import BoardPlan, make_plan
 from spinn_convert.backends.board.planned import AnyPlan
 from spinn_convert.errors import Problem

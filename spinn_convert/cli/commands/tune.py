@@ -41,7 +41,7 @@ def tune(
     from spinn_convert.cli.progress import watching
     from spinn_convert.cli.tables import tuned_tables
     from spinn_convert.jobs import recipe
-    from spinn_convert.jobs import tune as job
+    from spinn_convert.jobs.tuning import tune as job
 
     source = options.source(model, data, method, changes, threads)
     with watching() as watch:

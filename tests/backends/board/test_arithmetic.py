@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -98,6 +97,7 @@ def test_drive_is_the_bias_per_step_to_within_rounding(theta):
         current = board_drive.decayed(current, 1)
 
 
+@pytest.mark.slow
 def test_board_predicts_what_the_reference_predicts(example, images):
     """On the converted example; both read from a later start."""
     network, values = example[3], images[0][:60]
@@ -213,7 +213,8 @@ def test_a_potential_that_comes_back_into_range_is_noticed(release, wraps):
     assert found.tolist() == [wraps]
 
 
-@pytest.mark.skipif(find_spec("spynnaker") is None, reason="sPyNNaker is not installed")
+@pytest.mark.slow
+@pytest.mark.spinnaker
 def test_spynnaker_writes_the_integers_of_the_plan(tmp_path):
     """A virtual board: shifts, weights and drives as its host code encodes them."""
     script = ROOT / "tests" / "support" / "board_mapping.py"

@@ -14,7 +14,7 @@ from support.places import BOARDS
 
 from spinn_convert import backends
 from spinn_convert.backends.board import backend as integers
-from spinn_convert.backends.board.delta_plan import DeltaPlan, make_delta_plan
+from spinn_convert.backends.board.delta.plan import DeltaPlan, make_delta_plan
 from spinn_convert.backends.board.plan import BoardPlan
 from spinn_convert.backends.board.planned import DELTA
 from spinn_convert.backends.spinnaker import backend as spinnaker
@@ -28,6 +28,8 @@ from spinn_convert.emulator.snapshot import snapshot
 from spinn_convert.errors import BackendError
 from spinn_convert.network.rate import input_currents
 from spinn_convert.network.recording import Settings, Stimulus
+
+pytestmark = pytest.mark.spinnaker
 
 EMULATED = BOARDS / "emulated.cfg"
 ALL = ("stem", "down", "sum", "last")
@@ -53,6 +55,7 @@ def assert_same(a, b):
     assert np.array_equal(a.synaptic_events, b.synaptic_events)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clamp_delay", [0, 1])
 def test_emulated_board_is_the_arithmetic_bit_for_bit(monkeypatch, clamp_delay):
     """Several cores per population; both make their own plan; image 3 as after a fresh boot."""
@@ -77,6 +80,7 @@ def test_emulated_board_is_the_arithmetic_bit_for_bit(monkeypatch, clamp_delay):
     assert np.array_equal(found.readout["out"][2], alone.readout["out"][0])
 
 
+@pytest.mark.slow
 def test_losses_stop_a_run_unless_they_are_allowed():
     """Without peaks the ring buffers saturate; then nothing wraps, on the board as here."""
     network, stimulus = drawn(1, image_gain=8.0, weight_gain=6.0)

@@ -26,6 +26,8 @@ from spinn_convert.linear.ops import Conv, Dense, Scale
 from spinn_convert.network.recording import Settings, Stimulus
 from spinn_convert.network.records import Network, Population, Projection
 
+pytestmark = pytest.mark.spinnaker
+
 EMULATED, VIRTUAL = BOARDS / "emulated.cfg", BOARDS / "virtual.cfg"
 A, B = (4, 6, 5), (6, 3, 3)
 LAYERS = ("stem", "inner", "sum", "deep", "down", "last")
@@ -80,6 +82,7 @@ def planned():
     return net, values, plan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_core", [12, 512])
 def test_both_ways_are_the_arithmetic_bit_for_bit(planned, monkeypatch, per_core):
     """Two images on one mapping; maps on one core and cut into three."""

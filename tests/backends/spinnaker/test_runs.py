@@ -31,6 +31,8 @@ from spinn_convert.errors import BackendError
 from spinn_convert.network.rate import input_currents
 from spinn_convert.network.recording import Settings, Stimulus
 
+pytestmark = pytest.mark.spinnaker
+
 EMULATED = BOARDS / "emulated.cfg"
 ALL = ("stem", "down", "sum", "last")
 
@@ -58,6 +60,7 @@ def planned():
     return network, values, plan
 
 
+@pytest.mark.slow
 def test_emulated_board_is_the_arithmetic_bit_for_bit(planned, monkeypatch):
     """Several cores per population; more ticks than steps; image 3 as after a fresh boot."""
     network, values, plan = planned
@@ -81,6 +84,7 @@ def test_emulated_board_is_the_arithmetic_bit_for_bit(planned, monkeypatch):
     assert np.array_equal(found.readout["out"][2], alone.readout["out"][0])
 
 
+@pytest.mark.slow
 def test_losses_stop_a_run_unless_they_are_allowed():
     """Without peaks the ring buffers saturate: on the board as in the arithmetic."""
     rng = np.random.default_rng(5)
