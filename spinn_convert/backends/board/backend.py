@@ -1,7 +1,7 @@
 """Backend spinnaker-integers: computes in software what a SpiNNaker board would, bit for bit.
 
 Reset by subtraction is computed as IF_curr_exp does (`arithmetic`), a reset to a constant as
-IF_curr_delta does (`delta_arithmetic`).
+IF_curr_delta does (`delta.arithmetic`).
 """
 
 from __future__ import annotations

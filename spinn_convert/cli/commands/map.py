@@ -31,7 +31,7 @@ def map_(
     as_json: bool,
     **mapping: Any,
 ) -> None:
-    """Map MODEL to virtual SpiNNaker boards: does it fit, and how many cores and bytes it takes."""
+    """Map MODEL to virtual SpiNNaker boards: whether it fits, its cores and memory."""
     from spinn_convert.backends.spinnaker.dry_run.text import table
     from spinn_convert.cli.progress import watching
     from spinn_convert.jobs import map as job
