@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from spinn_convert.network.records import Network
 
 SHOWN_LOSS = 0.01
-"""Of the synapses of a layer, rounded to zero."""
+"""Share of a population's synapses rounded to zero from which it is shown."""
 
 
 def result_table(report: dict[str, Any]) -> Table:
-    """Return the short table at the end of a conversion."""
+    """Return the table of accuracy, cost and times that `run` prints."""
     from spinn_convert.results.report import shown_steps
 
     network, snn, depth = report["network"], report["snn"], report["network"]["depth"]
@@ -64,7 +64,7 @@ def population_table(network: Network) -> Table:
 
 
 def settings_table(recipe: Recipe) -> Table:
-    """Return one row per setting of a method: its name, its value, and what it takes."""
+    """Return one row per setting of a method: its name, its value, and its allowed values."""
     from spinn_convert.conversion.method import described, setting_hints
 
     table = Table("setting", "value", "takes")
@@ -76,7 +76,7 @@ def settings_table(recipe: Recipe) -> Table:
 
 
 def loss_table(report: dict[str, Any]) -> Table | None:
-    """Return the layers of which a board's integers lose more than 1 % of the weights, if any."""
+    """Return the populations of whose weights 16 bits round more than 1 % to zero; None if none."""
     board = report.get("board", {})
     lost = {n: s for n, s in board.get("weights rounded to zero", {}).items() if s > SHOWN_LOSS}
     if not lost:
@@ -90,7 +90,7 @@ def loss_table(report: dict[str, Any]) -> Table | None:
 
 
 def score_table(content: dict[str, Any]) -> Table:
-    """Return accuracy and agreement of a recording at ten steps, and when it is good enough."""
+    """Return accuracy and agreement of a recording at ten steps, and steps to ANN - 0.5 %."""
     snn = content["snn"]
     title = f"{content['images']} images, {content['steps']} steps each, on {content['backend']}"
     table = Table(title=title, show_header=True)
