@@ -79,8 +79,8 @@ class Processor:
         """Run and take interrupts until the processor sleeps with none pending.
 
         Raises BackendError when an instruction cannot be executed, when the core never stops
-        waking up, or when it was stopped. A loop without sleep is not noticed here: counting instructions would cost more
-        than running them.
+        waking up, or when it was stopped. A loop without sleep is not noticed here: counting
+        instructions would take longer than executing them.
         """
         for _ in range(_MAX_SLICES):
             status = self._uc.reg_read(self._arm.UC_ARM_REG_CPSR)
