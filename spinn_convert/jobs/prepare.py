@@ -42,8 +42,13 @@ class Source:
 
     @property
     def stem(self) -> str:
+<<<<<<< HEAD
         """The first part of the names of result folders, such as MODEL of MODEL.spinn."""
         folder = self.path.parent.name
+=======
+        """What folders of results are named after."""
+        folder = self.path.absolute().parent.name
+>>>>>>> 290fa05f86f10b192a66fa3c8f62a9eba7b619e6
         return folder.removesuffix(".spinn") if self.path.name == NETWORK else self.path.stem
 
 
@@ -110,10 +115,8 @@ def method_of(network: Network) -> dict[str, Any]:
 def _origin(source: Source, network: Network) -> Path:
     """Return the ONNX file that a network was made from; raises DataError if it is not found."""
     written = network.made_from.get("path", "")
-    beside = source.path.parent / Path(written).name
-    places = (
-        [source.onnx] if source.onnx else [Path(written), beside, beside.parents[1] / beside.name]
-    )
+    folder, name = source.path.absolute().parent, Path(written).name
+    places = [source.onnx] if source.onnx else [Path(written), folder / name, folder.parent / name]
     for place in places:
         if place.is_file():
             return place
