@@ -42,13 +42,8 @@ class Source:
 
     @property
     def stem(self) -> str:
-<<<<<<< HEAD
         """The first part of the names of result folders, such as MODEL of MODEL.spinn."""
-        folder = self.path.parent.name
-=======
-        """What folders of results are named after."""
         folder = self.path.absolute().parent.name
->>>>>>> 290fa05f86f10b192a66fa3c8f62a9eba7b619e6
         return folder.removesuffix(".spinn") if self.path.name == NETWORK else self.path.stem
 
 
