@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from spinn_convert.jobs.recipe import Recipe
     from spinn_convert.network.records import Network
 
+LOSSES = {
+    "weights rounded to zero": "weights rounded to zero",
+    "clipped drives": "constant currents clipped",
+}
+"""Shares in report.json, by key, and how they are called."""
 SHOWN_LOSS = 0.01
 """Share of a population's synapses rounded to zero from which it is shown."""
 
@@ -76,16 +81,20 @@ def settings_table(recipe: Recipe) -> Table:
 
 
 def loss_table(report: dict[str, Any]) -> Table | None:
-    """Return the populations of whose weights 16 bits round more than 1 % to zero; None if none."""
+    """Return the populations of which a board's integers lose more than 1 %; None if none do."""
     board = report.get("board", {})
-    lost = {n: s for n, s in board.get("weights rounded to zero", {}).items() if s > SHOWN_LOSS}
-    if not lost:
+    rows = [
+        (name, what, share)
+        for key, what in LOSSES.items()
+        for name, share in board.get(key, {}).items()
+        if share > SHOWN_LOSS
+    ]
+    if not rows:
         return None
-    table = Table(title="rounded to zero in 16 bits", show_header=True)
-    table.add_column("population")
-    table.add_column("share of its synapses", justify="right")
-    for name, share in lost.items():
-        table.add_row(escape(printable(name)), f"{share:.1%}")
+    table = Table("population", "lost in the board's integers", title="losses above 1 %")
+    table.add_column("share", justify="right")
+    for name, what, share in rows:
+        table.add_row(escape(printable(name)), what, f"{share:.1%}")
     return table
 
 

@@ -153,7 +153,7 @@ def _run(
     lost = {row.name: row.rounded_to_zero / max(row.synapses, 1) for row in precision(plan)}
     details = {
         "saturated ring buffer entries": int(saturated.sum()),
-        "clipped drives": sum(sum(image.clipped.values()) for image in images),
+        "clipped drives": _clipped_shares(plan, images),
         "weights rounded to zero": lost,
     }
     return BoardRecording(
@@ -166,6 +166,14 @@ def _run(
         peaks=_peaks(plan, images, _drive_peaks(plan.network, stimulus.values)),
         plan=plan,
     )
+
+
+def _clipped_shares(plan: BoardPlan, images: list[ImageResult]) -> dict[str, float]:
+    """Return the share of constant currents that were clipped, by population with an image."""
+    return {
+        name: sum(image.clipped[name] for image in images) / (plan.by_name[name].size * len(images))
+        for name in images[0].clipped
+    }
 
 
 def _drive_peaks(network: Network, values: Floats) -> dict[str, Peak]:
