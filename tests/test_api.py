@@ -19,7 +19,7 @@ from support.places import ROOT
 import spinn_convert as sc
 
 ERRORS = ["BackendError", "ConversionError", "DataError", "ModelError", "SpinnConvertError"]
-FUNCTIONS = ["check", "convert", "load", "load_dataset", "run", "score"]
+FUNCTIONS = ["check", "convert", "load", "load_dataset", "run", "score", "software_board"]
 METHODS = ["BASIC", "Method", "PAPER"]
 RECORDS = ["Dataset", "Model", "Network", "Population", "Problem", "Projection", "Recording"]
 NAMES = sorted([*ERRORS, *FUNCTIONS, *METHODS, *RECORDS, "Scores"])

@@ -9,18 +9,19 @@ import random
 import select
 import socket
 import struct
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import asdict
 from ipaddress import IPv4Address
 from typing import Any
 
-from spinn_convert.board_server.board import Board
-from spinn_convert.board_server.geometry import geometry
+from spinn_convert.board_server.hardware.board import Board
+from spinn_convert.board_server.hardware.geometry import geometry
+from spinn_convert.board_server.hardware.watch import Watch
 from spinn_convert.board_server.messages import Address, Command, parse
 from spinn_convert.board_server.monitor import Postmaster
 from spinn_convert.board_server.tags import Reverse
-from spinn_convert.board_server.watch import Watch
 from spinn_convert.errors import Problem
 
 SCP_PORT, BOOT_PORT = 17893, 54321
@@ -31,6 +32,7 @@ _LARGEST_DATAGRAM = 4096
 _MOST_AT_ONCE = 100
 """Datagrams of one socket before the others have their turn."""
 _MOST_SENDERS = 64
+_SECONDS_BETWEEN_LOOKS = 2.0
 _HARMLESS = {Command.VER, Command.READ, Command.LINK_READ, Command.COUNT, Command.INFO}
 
 
@@ -50,6 +52,7 @@ class Server:
         self._post = Postmaster(self._board, self._send)
         self._reverse: dict[Reverse, socket.socket] = {}
         self._senders: OrderedDict[Address, None] = OrderedDict()
+        self._next_look = 0.0
         self._used = False
 
     def _bound(self, port: int) -> socket.socket:
@@ -82,6 +85,9 @@ class Server:
         for bound in sockets:
             if bound in ready:
                 self._drain(bound)
+        if time.monotonic() > self._next_look:
+            self._look_after_hosts()
+            self._next_look = time.monotonic() + _SECONDS_BETWEEN_LOOKS
         if set(self._post.tags.reverse.values()) != set(self._reverse):
             self._bind_reverse()
         return control in ready
@@ -116,11 +122,15 @@ class Server:
         self._used = False
         self._post.executor.submit(self._board.boot)
 
+    def _look_after_hosts(self) -> None:
+        """Boot when all hosts have gone: the next one finds a fresh board, and none runs on."""
+        if self._used and not any(_is_there(host) for host in self._senders):
+            self._restart()
+
     def _from_host(self, content: bytes, sender: Address) -> None:
-        """Handle a datagram; a new host finds a fresh board where the last one has gone."""
+        """Handle a datagram."""
         if sender not in self._senders:
-            if self._used and not any(_is_there(other) for other in self._senders):
-                self._restart()
+            self._look_after_hosts()
             self._senders[sender] = None
             if len(self._senders) > _MOST_SENDERS:
                 self._senders.popitem(last=False)

@@ -125,6 +125,13 @@ def test_a_board_is_fresh_for_the_next_host_once_the_last_has_gone(board):
         assert allocate(host, 5000) == first
 
 
+def test_a_board_is_booted_soon_after_its_hosts_have_gone(board):
+    with Host(board.address) as host:
+        allocate(host, 16)
+        before = board.report().done["boots"]
+    assert eventually(lambda: board.report().done["boots"] > before)
+
+
 def test_booting_forgets_everything(host):
     first = allocate(host, 4000)
     assert allocate(host, 4000) > first

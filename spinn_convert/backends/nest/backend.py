@@ -1,9 +1,9 @@
 """NEST through PyNN: one build presents all images, exactly.
 
-Differs from the reference in nothing: the neuron is NEST's stock `eprop_iaf` without its learning,
-which subtracts the threshold at a spike (for a reset to a constant, `iaf_psc_delta`). C_m = 1,
-E_L = 0, no leak and delta synapses make one unit of weight or current per step one threshold.
-Weights on the grid make its sums exact, too.
+Gives the same spikes as the reference. The neuron is NEST's own `eprop_iaf` without its learning,
+which subtracts the threshold at a spike (for a reset to a constant, `iaf_psc_delta`). With C_m = 1,
+E_L = 0, no leak and delta synapses, a weight of 1 or a current of 1 is one threshold per spike or
+step. Weights and currents are multiples of 2^-bits, so NEST's sums of doubles are exact, too.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ DEFAULT_IMAGES = 25
 BYTES_PER_SYNAPSE = 56
 BYTES_PER_NEURON = 2_500
 BYTES_PER_RECORDED_NEURON = 35_000
+"""Memory of NEST and PyNN, measured; a spike recorder takes most of the last."""
 
 
 def check(network: Network, settings: Settings) -> list[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 
 from spinn_convert.backends.spinnaker.machine import Machine
@@ -29,6 +29,7 @@ def served(machine: Machine) -> Iterator[Machine]:
 
 
 def _problems(board: SoftwareBoard) -> tuple[Problem, ...]:
-    with suppress(BackendError):
+    try:
         return board.report().problems
-    return ()
+    except BackendError as error:  # it has ended, which explains the rest
+        return error.problems

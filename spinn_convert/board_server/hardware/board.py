@@ -9,11 +9,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from spinn_convert.board_server.chip import INITIALISING, READY, ChipState
-from spinn_convert.board_server.core import Core
-from spinn_convert.board_server.geometry import Geometry
-from spinn_convert.board_server.routes import Routes
-from spinn_convert.board_server.watch import Watch
+from spinn_convert.board_server.hardware.chip import INITIALISING, READY, ChipState
+from spinn_convert.board_server.hardware.core import Core
+from spinn_convert.board_server.hardware.geometry import Geometry
+from spinn_convert.board_server.hardware.routes import Routes
+from spinn_convert.board_server.hardware.watch import Watch
 from spinn_convert.emulator.devices import Packet
 from spinn_convert.emulator.image import Chip, CoreId
 from spinn_convert.errors import Problem

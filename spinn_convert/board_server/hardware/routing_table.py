@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from spinn_convert.board_server.layout import ENTRIES, KEYS, MASKS, ROUTER_COPY, ROUTES
+from spinn_convert.board_server.hardware.layout import ENTRIES, KEYS, MASKS, ROUTER_COPY, ROUTES
 from spinn_convert.emulator.memory import Memory
 from spinn_convert.emulator.system_ram import VARIABLES
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from spinn_convert.board_server import layout
-from spinn_convert.board_server.geometry import ROOT, Geometry
-from spinn_convert.board_server.heap import Heap
-from spinn_convert.board_server.routing_table import RoutingTable
+from spinn_convert.board_server.hardware import layout
+from spinn_convert.board_server.hardware.geometry import ROOT, Geometry
+from spinn_convert.board_server.hardware.heap import Heap
+from spinn_convert.board_server.hardware.routing_table import RoutingTable
 from spinn_convert.emulator.image import Chip
 from spinn_convert.emulator.memory import SDRAM, SYSTEM_RAM, Memory, block, chip_memories
 from spinn_convert.emulator.system_ram import CPU_BLOCKS, READY, RUNNING, SYNC0, SYNC1, VARIABLES

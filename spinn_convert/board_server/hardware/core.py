@@ -6,9 +6,16 @@ import struct
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from spinn_convert.board_server.chip import IDLE, RUNNING, SYNC0, SYNC1, WATCHDOG, ChipState
-from spinn_convert.board_server.layout import FAILURE_BYTES, FAILURES, ROUTER
-from spinn_convert.board_server.mailbox import put_message, put_signal, take_message
+from spinn_convert.board_server.hardware.chip import (
+    IDLE,
+    RUNNING,
+    SYNC0,
+    SYNC1,
+    WATCHDOG,
+    ChipState,
+)
+from spinn_convert.board_server.hardware.layout import FAILURE_BYTES, FAILURES, ROUTER
+from spinn_convert.board_server.hardware.mailbox import put_message, put_signal, take_message
 from spinn_convert.emulator.devices import (
     CPU,
     CommsController,

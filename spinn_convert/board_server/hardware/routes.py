@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from spinn_convert.board_server.chip import COUNTERS, ChipState
-from spinn_convert.board_server.geometry import MOST_PROCESSORS
+from spinn_convert.board_server.hardware.chip import COUNTERS, ChipState
+from spinn_convert.board_server.hardware.geometry import MOST_PROCESSORS
 from spinn_convert.emulator.devices import FIXED_ROUTE, MULTICAST, Packet
 from spinn_convert.emulator.image import Chip, CoreId
 

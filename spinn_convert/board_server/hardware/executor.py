@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
-from spinn_convert.board_server.board import Board
+from spinn_convert.board_server.hardware.board import Board
 from spinn_convert.errors import Problem
 
 Work = Callable[[], None]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 
-from spinn_convert.board_server.layout import TAGS
+from spinn_convert.board_server.hardware.layout import TAGS
 from spinn_convert.emulator.memory import Memory
 
 _USED = 0xFFFF_0000
