@@ -39,6 +39,14 @@ class Board:
         self._stepping = False
         self.boot()
 
+    def guarded(self, work: Callable[[], None]) -> None:
+        """Do something; a fault of this program becomes a problem and does not end the board."""
+        try:
+            work()
+        except Exception as error:
+            what = f"a fault of this program: {type(error).__name__}: {error}"
+            self.problems.append(Problem("software board", what, "please report it"))
+
     def boot(self) -> None:
         """Forget everything, as after power-on and a boot."""
         self._cores: dict[CoreId, Core] = {}
