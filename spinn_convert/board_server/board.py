@@ -5,6 +5,7 @@ One thread calls the methods that change something; any may read and write memor
 
 from __future__ import annotations
 
+import gc
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -56,6 +57,7 @@ class Board:
         }
         self.routes = Routes(self.chips, self.geometry.links)
         self.done["boots"] += 1
+        gc.collect()  # cores and chips refer to each other, and have megabytes outside of Python
 
     def core(self, chip: Chip, processor: int) -> Core | None:
         """Return the core that executes an application there, if there is one."""
