@@ -3,52 +3,59 @@
 The architecture (3 x 32 x 32 images, 32 channels in the first stage: 278,528 neurons and about 121
 million synapses) with random weights, which need the same cores, rows and routes as trained ones.
 
-    python benchmarks/dry_run_cifar.py
+    python -m benchmarks.dry_run_cifar
 
-Needs sPyNNaker: pip install 'spinn-convert[spinnaker]'.
+Takes four minutes on an idle machine. Needs sPyNNaker: pip install 'spinn-convert[spinnaker]'.
 """
 
 from __future__ import annotations
 
-import resource
-import subprocess
+import re
 import sys
 import tempfile
-import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from train_resnet import ResNet, save
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "examples"), str(ROOT / "tests")]
-from support.torch_networks import export  # noqa: E402
-from train_resnet import ResNet  # noqa: E402
+from benchmarks.common import BOARDS, Claim, alone, at_most, command, parser_of, settle
 
-SECONDS, BYTES, CHANNELS, IMAGES = 8 * 60.0, 6e9, 32, 16
+CHANNELS, IMAGES = 32, 16
+METHOD = ("paper", "clamp_delay=0", "normalisation=layer", "dead_channels=layer")
 
 
-def main() -> None:
-    """Write the network, map it by the command, print time and memory as shares of the limits."""
+def written(stem: Path) -> None:
+    """Write a network with random weights, and random images."""
     torch.manual_seed(0)
-    network = ResNet(18, CHANNELS, channels=3).eval()
-    rng = np.random.default_rng(0)
-    images = rng.standard_normal((IMAGES, 3, 32, 32)).astype(np.float32)
+    images = np.random.default_rng(0).standard_normal((IMAGES, 3, 32, 32)).astype(np.float32)
+    save(ResNet(18, CHANNELS, channels=3), stem, images[0])
+    labels = np.zeros(IMAGES, np.int64)
+    np.savez(f"{stem}.npz", images=images, calibration_images=images, labels=labels)
+
+
+def claims() -> Iterator[Claim]:
+    """Map it by the command."""
     with tempfile.TemporaryDirectory() as folder:
-        path = export(network, Path(folder) / "resnet18_cifar.onnx", (3, 32, 32), False)
-        labels = np.zeros(IMAGES, np.int64)
-        np.savez(path.with_suffix(".npz"), images=images, calibration_images=images, labels=labels)
-        options = ["--backend", "spinnaker", "--board", str(ROOT / "boards" / "virtual.cfg")]
-        options += ["--dry-run", "--normalisation", "layer", "--dead-channels", "layer"]
-        command = [sys.executable, "-m", "spinn_convert", str(path), *options]
-        started = time.perf_counter()
-        done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
-        seconds = time.perf_counter() - started
-    print(done.stdout)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    print(f"{seconds:.0f} s, {seconds / SECONDS:.2f} of the limit;", end=" ")
-    print(f"{peak / 1e9:.1f} GB, {peak / BYTES:.2f} of the limit")
+        stem = Path(folder) / "resnet18_cifar"
+        alone(written, stem)
+        method, *changes = METHOD
+        words = ["--method", method, *(word for change in changes for word in ("--set", change))]
+        board = BOARDS / "virtual.cfg"
+        found = command("map", f"{stem}.onnx", "--board", board, *words, "--out", f"{stem}.map")
+    print(found.printed)
+    boards = re.search(r"chips of (\d+) board", found.printed)
+    yield at_most("boards", int(boards[1]) if boards else np.inf, 3)
+    yield at_most("seconds", found.seconds, 480)
+    yield at_most("GB, peak of the process", found.peak / 1e9, 6)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure and print; return the exit code."""
+    parser_of(__doc__).parse_args(words)
+    return settle(claims())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,30 +1,28 @@
-"""Which layer's rounding costs most: why the first layer gets two neurons per activation.
+"""Claim: rounding in the first layer costs most; two neurons per activation halve that at least.
 
-    python benchmarks/rounding_by_layer.py
+    python -m benchmarks.rounding_by_layer
 
 The rate network of the example is run with the activations of one layer rounded to 1/16 of its
 scale, as spikes in 16 steps would, and all others exact. Prints the squared error of the logits
-that this adds, by layer, and what share of their sum the first layer has; then the same with two
+that this adds, by layer, then what share of their sum the first layer has, and its error with two
 neurons for each of its activations.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.method import PAPER
-from spinn_convert.files.data import load_dataset, normalised
+from benchmarks.common import Claim, at_least, at_most, parser_of, prepare, settle
+from spinn_convert import PAPER, Network
 from spinn_convert.linear.maps import apply
 from spinn_convert.linear.ops import Floats
-from spinn_convert.network.records import Network
 
-MODEL = Path(__file__).parent.parent / "examples" / "resnet18.onnx"
 LEVELS = 16
 
 
@@ -43,16 +41,10 @@ def logits(network: Network, values: Floats, rounded: str | None, levels: int) -
     return state[network.readouts[0].name].numpy()
 
 
-def main() -> None:
-    """Print a line per layer, and the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--images", type=int, default=200)
-    arguments = parser.parse_args()
-    model, layers = conversion.read(MODEL, None, "spiking")
-    data = load_dataset(MODEL.with_suffix(".npz"), model.image_shape, None)
-    method = replace(PAPER, percentile=99.9)
-    network = conversion.calibrated(model, layers, normalised(data.calibration), method, 1)
-    values = normalised(data.images, 0, arguments.images)
+def claims(arguments: argparse.Namespace) -> Iterator[Claim]:
+    """Measure every layer."""
+    example = prepare(replace(PAPER, percentile=99.9))
+    network, values = example.network, example.data.images[: arguments.images]
     exact = logits(network, values, None, LEVELS)
     largest = float(np.square(exact - exact.mean(1, keepdims=True)).mean())
 
@@ -63,10 +55,17 @@ def main() -> None:
     for name, found in errors.items():
         print(f"{name:12s} {found:.6f}")
     first = next(iter(errors))
-    total, finer = sum(errors.values()), error(first, 2 * LEVELS)
-    print(f"the first layer's share: {errors[first] / total:.2f} of {total:.5f}")
-    print(f"with two neurons per activation: {finer / errors[first]:.2f}x its error")
+    share, finer = errors[first] / sum(errors.values()), error(first, 2 * LEVELS) / errors[first]
+    yield at_least("the first layer's share of the rounding error", share, 0.5)
+    yield at_most("its error with two neurons per activation, relative", finer, 0.5)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure and print; return the exit code."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--images", type=int, default=200)
+    return settle(claims(parser.parse_args(words)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,42 +1,28 @@
-"""Claim: kernels save SDRAM and cores of the example ResNet-18, as foreseen before the mapping.
+"""Claims: the example fits one SpiNN-5 board; kernels take less; both is foreseen before a mapping.
 
-    python benchmarks/spinnaker_connectors.py
+    python -m benchmarks.spinnaker_connectors
 
-Maps the example with lists of synapses, with kernels wherever they are possible, and with what
-"auto" chooses, and compares cores and SDRAM of every layer with the cost model. Needs sPyNNaker.
+Maps the example, by the paper's method without its clamp, to a virtual board: with lists of
+synapses, with kernels wherever they are possible, and with what "auto" chooses. Compares cores and
+SDRAM of every layer with the cost model. Needs sPyNNaker: pip install 'spinn-convert[spinnaker]'.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import get_args
 
-from spinn_convert.backends.board import arithmetic as board_arithmetic
-from spinn_convert.backends.board.plan import BoardPlan, make_plan
-from spinn_convert.backends.spinnaker.dry_run.costs import DryRun, slowdown, table
+from benchmarks.common import BOARDS, Claim, at_most, parser_of, prepare, settle
+from spinn_convert import PAPER
+from spinn_convert.backends.board.backend import default_plan
+from spinn_convert.backends.spinnaker.dry_run.costs import DryRun, table
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
 from spinn_convert.backends.spinnaker.kernels.layers import Connectors
-from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.method import PAPER
-from spinn_convert.files.data import load_dataset, normalised
-from spinn_convert.network.recording import Settings
+from spinn_convert.network.recording import Settings, Stimulus
 
-ROOT = Path(__file__).resolve().parent.parent
-MODEL = ROOT / "examples" / "resnet18.onnx"
-BOARD = ROOT / "boards" / "virtual.cfg"
-PEAK_IMAGES, STEPS, THREADS = 16, 63, 2
-
-
-def planned() -> BoardPlan:
-    """Return the example's plan."""
-    model, layers = conversion.read(MODEL, None, "spiking")
-    data = load_dataset(MODEL.with_suffix(".npz"), model.image_shape, layers[-1].shape[0])
-    calibration = normalised(data.calibration)
-    network = conversion.calibrated(model, layers, calibration, PAPER, THREADS)
-    settings = Settings(STEPS, THREADS)
-    peaks = board_arithmetic.measure_peaks(network, calibration[:PEAK_IMAGES], settings)
-    return make_plan(network, peaks)
+SIZING_IMAGES, STEPS, THREADS = 16, 63, 2
 
 
 def wrong(dry: DryRun) -> int:
@@ -51,24 +37,31 @@ def wrong(dry: DryRun) -> int:
     return count
 
 
-def main() -> None:
-    """Map three times and print; fails when the cost model is wrong."""
-    plan, failed = planned(), 0
+def claims() -> Iterator[Claim]:
+    """Map three times."""
+    example = prepare(replace(PAPER, clamp_delay=0), THREADS)
+    sizing = Stimulus(example.data.calibration[:SIZING_IMAGES])
+    plan = default_plan(example.network, sizing, Settings(STEPS, THREADS))
+    found: dict[str, DryRun] = {}
     ways: tuple[Connectors, ...] = get_args(Connectors)
     for connectors in ways:
-        dry = dry_run(plan.network, plan, BOARD, STEPS, connectors)
-        made = sum(layer.ways is not None and layer.ways.chosen for layer in dry.layers)
-        if connectors != "auto":
-            print(table(dry))
-        print(
-            f"{connectors}: {made} of {len(dry.layers)} layers of kernels, {dry.cores} cores, "
-            f"{sum(dry.sdram.values()) / 1e6:.1f} MB of SDRAM, {dry.loaded / 1e6:.1f} MB to load, "
-            f"time_scale_factor {slowdown(dry)}, mapped in {dry.mapping_seconds:.0f} s; "
-            f"{wrong(dry)} layers differ from the cost model"
-        )
-        failed += wrong(dry)
-    sys.exit(bool(failed))
+        dry = dry_run(plan.network, plan, BOARDS / "virtual.cfg", STEPS, connectors)
+        found[connectors] = dry
+        print(f"\n{connectors}\n{table(dry)}")
+        yield at_most(f"{connectors}: boards", dry.boards, 1)
+        yield at_most(f"{connectors}: seconds to map", dry.mapping_seconds, 90)
+        yield at_most(f"{connectors}: layers that differ from the cost model", wrong(dry), 0)
+    auto, lists = found["auto"], found["lists"]
+    yield at_most("cores by auto, relative to lists", auto.cores / lists.cores, 0.9)
+    saved = sum(auto.sdram.values()) / sum(lists.sdram.values())
+    yield at_most("SDRAM by auto, relative to lists", saved, 0.6)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure and print; return the exit code."""
+    parser_of(__doc__).parse_args(words)
+    return settle(claims())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

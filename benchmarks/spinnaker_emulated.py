@@ -1,98 +1,55 @@
-"""Claim: the SpiNNaker backend gives the spikes of the board's arithmetic, on the shipped binaries.
+"""Claim: the SpiNNaker backend gives the spikes of the board's integers, on the shipped binaries.
 
-A residual network with random weights is converted from ONNX, calibrated on the example's images at
-half their size, mapped on one virtual board, and presented three images on that one mapping; its
-binaries are executed in software. Every spike and output potential is compared with the integer
-arithmetic, and the third image with a run of its own on a freshly booted board.
+    python -m benchmarks.spinnaker_emulated [--connectors convolutions]
+    python -m benchmarks.spinnaker_emulated --reset constant       IF_curr_delta, clamped
 
-    python benchmarks/spinnaker_emulated.py [--connectors convolutions]
-    python benchmarks/spinnaker_emulated.py --reset zero       IF_curr_delta, clamped
+A residual network with random weights is converted, calibrated on the example's images at half
+their size, mapped on one virtual board, and presented three images on that one mapping; its
+binaries are executed in software. Every spike and output potential is compared with the integers,
+and the last image with a run of its own on a freshly booted board.
 
 Needs sPyNNaker and unicorn: pip install 'spinn-convert[spinnaker,emulator]'.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
-import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from math import ceil
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import onnx
+import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+from train_resnet import Block, conv_bn, save
 
-from spinn_convert.backends.board import arithmetic as board_arithmetic
-from spinn_convert.backends.board import delta_arithmetic
-from spinn_convert.backends.spinnaker import backend as spinnaker
-from spinn_convert.backends.spinnaker import delta as spinnaker_delta
-from spinn_convert.backends.spinnaker.build import NEURONS_PER_CORE, ticks
-from spinn_convert.backends.spinnaker.kernels.layers import Connectors, chosen
-from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.method import PAPER
-from spinn_convert.files.data import load_dataset, normalised
+import spinn_convert as sc
+from benchmarks.common import BOARDS, EXAMPLE, Claim, at_most, parser_of, settle
+from spinn_convert.api import Connectors
 from spinn_convert.linear.ops import Floats
-from spinn_convert.network.recording import Recording, Settings, Stimulus
-from spinn_convert.network.records import Network, neurons, synapse_counts
+from spinn_convert.network.records import neurons, synapse_counts
 
-ROOT = Path(__file__).resolve().parent.parent
-BOARD = ROOT / "boards" / "emulated.cfg"
-IMAGES, STEPS, CALIBRATION = 3, 31, 200
-WIDTHS = 8, 16
-THREADS = 2
+STEPS, CALIBRATION, THREADS = 31, 200, 2
+METHODS = {
+    "subtract": replace(sc.PAPER, dead_channels="layer", clamp_delay=0),
+    "constant": replace(sc.PAPER, dead_channels="layer", reset="constant"),
+}
 
 
-def residual_model(rng: np.random.Generator, path: Path) -> None:
-    """Write a stem and two residual blocks, the second at half the resolution, and 10 classes."""
-    nodes, weights = [], []
-
-    def conv(name: str, source: str, shape: tuple[int, ...], stride: int) -> str:
-        fan_in = int(np.prod(shape[1:]))
-        kernel = rng.normal(size=shape) * np.sqrt(2 / fan_in)
-        bias = 0.05 * rng.normal(size=shape[0])
-        for key, values in ((f"{name}.w", kernel), (f"{name}.b", bias)):
-            weights.append(numpy_helper.from_array(values.astype(np.float32), key))
-        nodes.append(
-            helper.make_node(
-                "Conv",
-                [source, f"{name}.w", f"{name}.b"],
-                [name],
-                strides=[stride] * 2,
-                pads=[shape[2] // 2] * 4,
-            )
-        )
-        return name
-
-    def relu(name: str, *sources: str) -> str:
-        if len(sources) > 1:
-            nodes.append(helper.make_node("Add", sources, [f"{name}.sum"]))
-            sources = (f"{name}.sum",)
-        nodes.append(helper.make_node("Relu", sources, [name]))
-        return name
-
-    a, b = WIDTHS
-    stem = relu("stem", conv("c0", "x", (a, 1, 3, 3), 1))
-    inner = relu("inner1", conv("c1", stem, (a, a, 3, 3), 1))
-    block = relu("block1", conv("c2", inner, (a, a, 3, 3), 1), stem)
-    inner = relu("inner2", conv("c3", block, (b, a, 3, 3), 2))
-    short = conv("c4", block, (b, a, 1, 1), 2)
-    block = relu("block2", conv("c5", inner, (b, b, 3, 3), 1), short)
-    nodes.append(helper.make_node("GlobalAveragePool", [block], ["mean"]))
-    nodes.append(helper.make_node("Flatten", ["mean"], ["flat"]))
-    dense = (rng.normal(size=(10, b)) / np.sqrt(b)).astype(np.float32)
-    weights.append(numpy_helper.from_array(dense, "fc.w"))
-    nodes.append(helper.make_node("Gemm", ["flat", "fc.w"], ["logits"], transB=1))
-    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 1, 14, 14])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 10])
-    graph = helper.make_graph(nodes, "residual", [image], [logits], weights)
-    opsets = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+def residual_model(folder: Path) -> sc.Model:
+    """Return a stem and two residual blocks, the second at half the resolution, and 10 classes."""
+    torch.manual_seed(0)
+    body = [conv_bn(1, 8, 3), nn.ReLU(), Block(8, 8, 1, False), Block(8, 16, 2, False)]
+    network = nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.bias, 0, 0.05)
+    save(network, folder / "residual", np.zeros((1, 14, 14), np.uint8))
+    return sc.load(folder / "residual.onnx")
 
 
 def halved(images: Floats) -> Floats:
@@ -102,98 +59,64 @@ def halved(images: Floats) -> Floats:
     return np.ascontiguousarray(blocks.mean((3, 5)), np.float32)
 
 
-def converted() -> tuple[Network, Floats]:
-    """Return the network and the images that it is shown."""
-    data = load_dataset(ROOT / "examples" / "resnet18.npz", (1, 28, 28), 10)
+def converted(method: sc.Method, images: int) -> tuple[sc.Network, Floats, Floats]:
+    """Return the network, the images it is shown, and those that size the board's numbers."""
+    data = sc.load_dataset(EXAMPLE.with_suffix(".npz"), sc.load(EXAMPLE))
+    calibration = halved(data.calibration[:CALIBRATION])
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "residual.onnx"
-        residual_model(np.random.default_rng(0), path)
-        model, layers = conversion.read(path, None, "spiking")
-        calibration = halved(normalised(data.calibration)[:CALIBRATION])
-        method = replace(PAPER, dead_channels="layer")
-        network = conversion.calibrated(model, layers, calibration, method, THREADS)
-    return network, halved(normalised(data.images, 0, IMAGES))
+        network = sc.convert(residual_model(Path(folder)), calibration, method, THREADS)
+    return network, halved(data.images[:images]), calibration
 
 
-def rows(recording: Recording, name: str, image: int) -> NDArray[np.int32]:
-    """Return the spikes (step, neuron) of a population in one image."""
-    spikes = recording.spikes[name]
-    return spikes[spikes[:, 0] == image, 1:]
+def spikes(recording: sc.Recording, image: int) -> set[tuple[str, int, int]]:
+    """Return all spikes of an image: population, step, neuron."""
+    return {
+        (name, step, neuron)
+        for name, rows in recording.spikes.items()
+        for step, neuron in rows[rows[:, 0] == image, 1:].tolist()
+    }
 
 
-def differing(a: NDArray[np.int32], b: NDArray[np.int32]) -> int:
-    """Return how many spikes are in one of two lists only."""
-    return len(set(map(tuple, a.tolist())) ^ set(map(tuple, b.tolist())))
+def outputs(recording: sc.Recording, image: int) -> NDArray[np.float32]:
+    """Return the potentials of the output after each step of an image."""
+    (potentials,) = recording.readout.values()
+    return np.asarray(potentials[image], np.float32)
 
 
-def run_both(
-    reset: str, connectors: Connectors, network: Network, values: Floats, settings: Settings
-) -> tuple[Recording, Recording, Recording, float]:
-    """Return the arithmetic, the board, its last image after a fresh boot, and seconds of that."""
-    stimulus, last = Stimulus(values), Stimulus(values[-1:])
-    if reset == "subtract":
-        plan = board_arithmetic.default_plan(network, stimulus, settings)
-        expected: Recording = board_arithmetic.run(network, stimulus, settings, plan=plan)
-        kernels = sorted(chosen(plan, connectors, NEURONS_PER_CORE, ticks(STEPS)))
-        print(f"layers of kernels: {', '.join(kernels) or 'none'}")
-        board = partial(spinnaker.run, board=BOARD, plan=plan, connectors=connectors)
-        found: Recording = board(network, stimulus, settings)
-        started = time.perf_counter()
-        alone: Recording = board(network, last, settings)
-    else:
-        delta = delta_arithmetic.default_plan(network, stimulus, settings)
-        expected = delta_arithmetic.run(network, stimulus, settings, plan=delta)
-        found = spinnaker_delta.run(network, stimulus, settings, board=BOARD, plan=delta)
-        started = time.perf_counter()
-        alone = spinnaker_delta.run(network, last, settings, board=BOARD, plan=delta)
-    return expected, found, alone, time.perf_counter() - started
-
-
-def print_size(network: Network, reset: str) -> None:
-    """Print what is mapped."""
-    cores = sum(ceil(p.size / NEURONS_PER_CORE) for p in network.populations if p.kind != "input")
+def claims(reset: str, connectors: Connectors, images: int) -> Iterator[Claim]:
+    """Run integers, emulated board and freshly booted board."""
+    network, values, sizing = converted(METHODS[reset], images)
+    names = [population.name for population in network.spiking]
     synapses = sum(synapse_counts(network).values())
-    to_itself = sum(p.size for p in network.spiking) if reset == "subtract" else 0
-    print(
-        f"{neurons(network):,} neurons, {synapses:,} synapses and {to_itself:,} onto themselves, "
-        f"{cores} cores as lists, {STEPS} steps"
+    print(f"{neurons(network):,} neurons, {synapses:,} synapses, {STEPS} steps, {images} images")
+    show = partial(sc.run, network, steps=STEPS, record=names, calibration=sizing, threads=THREADS)
+    on_board = partial(
+        show, backend="spinnaker", board=BOARDS / "emulated.cfg", connectors=connectors
     )
+    expected, found = show(values, "spinnaker-integers"), on_board(values)
+    print(", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in found.timing.items()))
+    for image in range(images):
+        wanted = spikes(expected, image)
+        wrong = len(wanted ^ spikes(found, image))
+        yield at_most(f"image {image + 1}: of {len(wanted):,} spikes differ", wrong, 0)
+        differing = outputs(expected, image) != outputs(found, image)
+        what = f"image {image + 1}: of {differing.size} output potentials differ"
+        yield at_most(what, int(differing.sum()), 0)
+    alone = on_board(values[-1:])
+    wrong = len(spikes(found, images - 1) ^ spikes(alone, 0))
+    wrong += int((outputs(found, images - 1) != outputs(alone, 0)).sum())
+    yield at_most(f"image {images}: spikes and potentials unlike after a fresh boot", wrong, 0)
 
 
-def main() -> None:
-    """Run the benchmark; fails when anything differs."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--reset", choices=["subtract", "zero"], default="subtract")
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure and print; return the exit code."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--reset", choices=["subtract", "constant"], default="subtract")
     parser.add_argument("--connectors", choices=get_args(Connectors), default="lists")
-    arguments = parser.parse_args()
-    reset, connectors = arguments.reset, arguments.connectors
-    if reset == "zero" and connectors != "lists":
-        parser.error("--reset zero is built of lists alone")
-    network, values = converted()
-    names = tuple(p.name for p in network.spiking)
-    print_size(network, reset)
-    settings = Settings(STEPS, THREADS, record=names)
-    expected, found, alone, booted = run_both(reset, connectors, network, values, settings)
-    seconds = ", ".join(f"{name} {value:.1f} s" for name, value in found.timing.items())
-    print(f"{IMAGES} images on one mapping: {seconds}")
-    wrong = 0
-    for image in range(IMAGES):
-        fired = sum(len(rows(expected, name, image)) for name in names)
-        spikes = sum(
-            differing(rows(expected, name, image), rows(found, name, image)) for name in names
-        )
-        outputs = [recording.readout["logits"][image] for recording in (expected, found)]
-        potentials = int((outputs[0] != outputs[1]).sum())
-        wrong += spikes + potentials
-        print(
-            f"image {image + 1}: {spikes} of {fired:,} spikes differ, {potentials} of "
-            f"{outputs[0].size} output potentials"
-        )
-    same = all(np.array_equal(rows(found, n, IMAGES - 1), rows(alone, n, 0)) for n in names)
-    same &= np.array_equal(found.readout["logits"][-1], alone.readout["logits"][0])
-    print(f"image {IMAGES} equals a fresh boot: {same} ({booted:.1f} s)")
-    sys.exit(bool(wrong) or not same)
+    parser.add_argument("--images", type=int, default=3)
+    arguments = parser.parse_args(words)
+    return settle(claims(arguments.reset, arguments.connectors, arguments.images))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,9 +6,9 @@ r"""Repeat the experiments of Mueller et al. 2021 on trained ResNets, and go bey
 
 The first network gets all experiments, every other one the comparison on the test images. Writes
 CSV, Markdown and pictures to docs/results, of all runs that are found there; a run of the same
-network, settings and images is not repeated. Scales and initial potentials come from the first
-2,000 held-out training images, every choice between settings from the next (validation), and the
-test images are looked at for the comparison alone.
+network, settings and images is not repeated, unless its file is deleted. Scales and initial
+potentials come from the first 2,000 held-out training images, every choice between settings from
+the next (validation), and the test images are looked at for the comparison alone.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -29,20 +30,11 @@ import results
 from dataset_files import Refused
 from numpy.typing import NDArray
 
-from spinn_convert import __version__
-from spinn_convert.backends.reference import backend as reference
-from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.method import BASIC, PAPER, Method
-from spinn_convert.conversion.fold import Layer
-from spinn_convert.errors import SpinnConvertError
-from spinn_convert.jobs import run as pipeline
-from spinn_convert.model import host
-from spinn_convert.model.load import Model
-from spinn_convert.network import readout
-from spinn_convert.network.recording import Settings, Stimulus
+import spinn_convert as sc
+from spinn_convert import BASIC, PAPER, Method, Model
+from spinn_convert.network.readout import DEPTHS, MOST
 from spinn_convert.network.records import neurons, synapse_counts
-from spinn_convert.results import decode
-from spinn_convert.results.report import score
+from spinn_convert.network.timing import ReadOut
 
 CALIBRATION = 2_000
 FEW = 300
@@ -50,7 +42,7 @@ FEW = 300
 OURS = Method()
 BESIDE_PAPER: dict[str, dict[str, Any]] = {
     "99.95th percentile": {"percentile": 99.95},
-    "MMSE thresholds": {"thresholds": "mmse"},
+    "MMSE thresholds": {"percentile": None, "thresholds": "mmse"},
     "potentials per channel": {"potentials": "channel"},
     "potentials per neuron": {"potentials": "neuron"},
     "biases corrected": {"correct_bias": True},
@@ -82,7 +74,7 @@ class Run:
     name: str
     method: Method
     after: int | None
-    read_out: str = "all"
+    read_out: ReadOut = "all"
     split: str = "validation"
     images: int | None = None
 
@@ -92,7 +84,6 @@ class Subject:
     """A network with its images (N, C, H, W) and labels (N,) by split."""
 
     model: Model
-    layers: tuple[Layer, ...]
     calibration: NDArray[np.float32]
     splits: dict[str, tuple[NDArray[np.float32], NDArray[np.int64]]]
 
@@ -117,7 +108,7 @@ def experiments() -> Iterator[Run]:
     for d in (0, 1, 2, 3):
         yield Run("clamps", f"d = {d}", replace(PAPER, clamp_delay=d), 110 - 17 * d, images=FEW)
     for name, changes in BESIDE_PAPER.items():
-        late = "late" if "clamp_delay" in changes else "all"
+        late: ReadOut = "late" if "clamp_delay" in changes else "all"
         yield Run("beyond", f"extended, {name}", replace(PAPER, **changes), 60, late, images=FEW)
     for name, changes in WITHOUT.items():
         yield Run("beyond", name, replace(OURS, **changes), 60, "late", images=FEW)
@@ -132,28 +123,23 @@ def comparison(first: bool) -> Iterator[Run]:
         yield Run("comparison", "basic", BASIC, 200, "all", "test")
 
 
-def simulate(subject: Subject, run: Run, threads: int) -> dict[str, Any]:
+def simulate(subject: Subject, run: Run, threads: int | None) -> dict[str, Any]:
     """Convert and simulate; return accuracies by step and what they cost."""
-    started = time.perf_counter()
-    model, layers = subject.model, subject.layers
+    started, model = time.perf_counter(), subject.model
+    title = f"{model.path.stem}: {run.group}, {run.name}"
     images, labels = (array[: run.images] for array in subject.splits[run.split])
-    network = conversion.calibrated(model, layers, subject.calibration, run.method, threads)
+    network = sc.convert(model, subject.calibration, run.method, threads)
     steps = network.readouts[0].release + (run.after or 40 + network.depth // 2)
 
     def progress(done: int, total: int) -> None:
         if done % 50 == 0 or done == total:
-            print(f"\r{model.path.stem}: {run.group}, {run.name}: {done:,} of {total:,}", end="")
+            print(f"\r{title}: {done:,} of {total:,}", end="")
 
-    values = host.core_input(model, images, threads)
-    recording = reference.run(network, Stimulus(values), Settings(steps, threads), progress)
-    quiet = pipeline.unwatched("")
-    logits = decode.decoder(model, network, threads)
-    ann = decode.ann_logits(model, images, threads, quiet)
-    relu1 = decode.relu1_logits(network, values, images, logits, threads, quiet)
-    snn = decode.snn_logits(network, recording, images, logits, run.read_out, quiet)
-    scores = score(snn, ann, relu1, labels)
+    values = model.core_input(images, threads)
+    recording = sc.run(network, values, steps=steps, threads=threads, progress=progress)
+    scores = sc.score(model, network, recording, images, labels, run.read_out, threads)
     seconds = time.perf_counter() - started
-    print(f"\r{model.path.stem}: {run.group}, {run.name}: {len(images):,} in {seconds:.0f} s      ")
+    print(f"\r{title}: {len(images):,} in {seconds:.0f} s      ")
     return {
         "ann": scores.ann,
         "relu1": scores.relu1,
@@ -169,37 +155,45 @@ def simulate(subject: Subject, run: Run, threads: int) -> dict[str, Any]:
     }
 
 
-def simulated_once(subject: Subject, run: Run, threads: int, out: Path) -> None:
-    """Write the result of a run, unless there is one of the same network and settings."""
-    images = subject.splits[run.split][0][: run.images]
+def simulated_once(subject: Subject, run: Run, threads: int | None, out: Path) -> None:
+    """Write the result of a run, unless there is one of the same network, settings and images."""
+    model, images = subject.model, subject.splits[run.split][0][: run.images]
     made_from = {
         **asdict(run),
-        "model": subject.model.path.stem,
-        "sha256": subject.model.source.sha256,
+        "model": model.path.stem,
+        "sha256": model.source.sha256,
         "images": len(images),
         "first_images": hashlib.sha256(images[:8].tobytes()).hexdigest()[:16],
-        "version": __version__,
-        **({"left_out": readout.LEFT_OUT} if run.read_out == "late" else {}),
+        **({"left_out": [DEPTHS, MOST]} if run.read_out == "late" else {}),
     }
-    label = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:10]
-    path = out / "runs" / f"{subject.model.path.stem}-{run.group}-{label}.json"
-    if path.exists():
+    name = re.sub(r"[^0-9A-Za-z.]+", "-", run.name).strip("-")
+    path = out / "runs" / f"{model.path.stem}-{run.group}-{name}-{len(images)}.json"
+    if path.exists() and made_alike(json.loads(path.read_text()), made_from):
         return
-    found = {**made_from, "written": time.time(), **simulate(subject, run, threads)}
+    found = {**made_from, "version": sc.__version__, "written": time.time()}
+    found |= simulate(subject, run, threads)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(found) + "\n")
     partial.replace(path)
 
 
+def made_alike(stored: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Return if a stored run was made from what is wanted.
+
+    A setting that is newer than the stored run had its default there.
+    """
+    stored = {**stored, "method": {**asdict(Method()), **stored["method"]}}
+    return all(key in stored and stored[key] == value for key, value in wanted.items())
+
+
 def subject_of(path: Path, data: datasets.Dataset, validation: int, test: int) -> Subject:
     """Read a model, with images from the data set. Raises the errors of reading it."""
-    model, layers = conversion.read(path, None, "spiking")
+    model = sc.load(path)
     images, labels = datasets.held_out_part(data)
     chosen = slice(CALIBRATION, CALIBRATION + validation)
     return Subject(
         model,
-        layers,
         datasets.normalise(images[:CALIBRATION], data),
         {
             "validation": (datasets.normalise(images[chosen], data), labels[chosen].astype(int)),
@@ -222,7 +216,7 @@ def main() -> None:
     parser.add_argument("--validation", type=int, default=1_000, help="images, at most 3000")
     parser.add_argument("--test", type=int, default=10_000, help="images")
     parser.add_argument("--comparison-only", action="store_true", help="for every network")
-    parser.add_argument("--threads", type=int, default=pipeline.Job(Path()).threads)
+    parser.add_argument("--threads", type=int, help="of the CPU; all cores without it")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     arguments = parser.parse_args()
     try:
@@ -243,7 +237,7 @@ def main() -> None:
             runs += [(subjects[0], run) for run in experiments()]
         for subject, run in runs:
             simulated_once(subject, run, arguments.threads, arguments.out)
-    except (Refused, SpinnConvertError) as error:
+    except (Refused, sc.SpinnConvertError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     results.write(results.read(arguments.out), arguments.out)

@@ -13,11 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
 import numpy as np
-from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure  # without pyplot, whose state is the caller's
 
 Run = dict[str, Any]
 Row = Sequence[str | float | int | None]
@@ -137,7 +135,7 @@ def methods_table(runs: Sequence[Run], group: str, title: str, text: str) -> Any
 
 def draw(runs: Sequence[Run], path: Path) -> None:
     """Draw accuracy and agreement over the paper's steps, one line per run."""
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 4.5), dpi=120, layout="constrained")
+    figure, left, right = _axes()
     for number, run in enumerate(runs):
         _lines(run, run["name"], f"C{number % 10}", "-" if number < 10 else "--", left, right)
     left.axhline(100 * runs[0]["ann"], color="black", linewidth=1, label="ANN")
@@ -150,20 +148,26 @@ def draw_comparison(runs: Sequence[Run], path: Path) -> None:
         return
     styles = {"extended": "--", "ours": "-", "basic": ":"}
     models = list(dict.fromkeys(run["model"] for run in runs))
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 4.5), dpi=120, layout="constrained")
+    figure, left, right = _axes()
     for run in runs:
         colour = f"C{models.index(run['model'])}"
         _lines(run, f"{run['model']} {run['name']}", colour, styles[run["name"]], left, right)
     _finish(figure, left, right, path)
 
 
-def _lines(run: Run, label: str, colour: str, style: str, left: Any, right: Any) -> None:
+def _axes() -> tuple[Figure, Axes, Axes]:
+    figure = Figure(figsize=(12, 4.5), dpi=120, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    return figure, left, right
+
+
+def _lines(run: Run, label: str, colour: str, style: str, left: Axes, right: Axes) -> None:
     steps = np.arange(1, len(run["accuracy"]) + 1) - run["depth"]
     for axes, values in ((left, run["accuracy"]), (right, run["agreement"])):
         axes.plot(steps, 100 * np.array(values), style, color=colour, label=label, linewidth=1.2)
 
 
-def _finish(figure: Any, left: Any, right: Any, path: Path) -> None:
+def _finish(figure: Figure, left: Axes, right: Axes, path: Path) -> None:
     longest = max(line.get_xdata()[-1] for line in right.get_lines())
     for axes, label in ((left, "accuracy, %"), (right, "agrees with the ANN on, %")):
         axes.set(xlabel="steps, counted as in the paper", ylabel=label, xlim=(0, longest))
@@ -171,7 +175,6 @@ def _finish(figure: Any, left: Any, right: Any, path: Path) -> None:
         axes.grid(alpha=0.3)
     right.legend(loc="lower right", fontsize="x-small")
     figure.savefig(path)
-    pyplot.close(figure)
 
 
 def _about(runs: Sequence[Run], group: str) -> str:

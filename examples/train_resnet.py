@@ -174,6 +174,7 @@ def save(model: nn.Module, stem: Path, image: Bytes) -> None:
         output_names=["logits"],
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         external_data=False,
+        verbose=False,
     )
 
 

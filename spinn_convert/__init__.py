@@ -1,4 +1,4 @@
-"""Convert trained ANNs, as ONNX files, to spiking networks for SpiNNaker, NEST and a reference.
+"""Convert trained ANNs (ONNX files) to spiking networks, and run these on SpiNNaker or NEST.
 
     import spinn_convert as sc
 
@@ -8,7 +8,8 @@
     recording = sc.run(network, model.core_input(data.images[:25]), backend="nest")
     print(sc.score(model, network, recording, data.images[:25], data.labels[:25]).snn)
 
-Every name is loaded when it is used first, so importing this package takes no time.
+Every name is imported at its first use, so `import spinn_convert` itself loads neither torch nor
+onnxruntime.
 """
 
 from __future__ import annotations

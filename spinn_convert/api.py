@@ -42,8 +42,9 @@ Connectors = Literal["lists", "convolutions", "auto"]
 def load(path: Path | str, image_shape: tuple[int, ...] | None = None) -> Model:
     """Read an ONNX file.
 
-    image_shape: of one image, such as (3, 224, 224), for a file that leaves its sizes open. Raises
-    ModelError that names every node, attribute and weight that has no spiking form.
+    image_shape: shape of one image, such as (3, 224, 224), for a file that leaves its sizes open.
+    Raises ModelError if the file is missing or damaged, or with every node, attribute and weight
+    that has no spiking form.
     """
     return models.load(path, image_shape)
 
@@ -51,10 +52,11 @@ def load(path: Path | str, image_shape: tuple[int, ...] | None = None) -> Model:
 def load_dataset(path: Path | str, model: Model) -> Dataset:
     """Read images and labels for a model from an .npz file.
 
-    It holds `images` (N, *image shape), `labels` (N,) and `calibration_images` of the training set;
-    with `scale`, `mean` (C,) and `std` (C,), the model's input is (images * scale - mean) / std.
-    A slice of the result's `images` or `calibration` is that input, float32. Raises DataError that
-    lists every array that does not fit.
+    The file holds `images` (N, *image shape), `labels` (N,) and `calibration_images` (M, *image
+    shape), which are images of the training set; with `scale`, `mean` (C,) and `std` (C,), the
+    model's input is (images * scale - mean) / std. A slice of the result's `images` or
+    `calibration` is that input, float32. Raises DataError that lists every array that is missing
+    or does not fit the model.
     """
     classes = number_of(model)
     return files.load_dataset(Path(path), model.image_shape, classes, model.takes_integers)
@@ -73,7 +75,9 @@ def convert(
     (B, *image shape). method: "default", "paper" or "basic" (Mueller et al. 2021), or a Method.
     threads: of the CPU; None for all cores. watch: called with the name of each phase; returns a
     function that is called with (done, total). Raises ConversionError for channels that are never
-    active, for settings that do not fit, and where the network would compute something else.
+    active on the calibration images, for an unknown method, and where the rates of the network
+    differ from the model's activations; ModelError for a model without ReLU; DataError for images
+    of another shape.
     """
     _check_images("calibration", calibration, model.image_shape)
     cores = threads or available_cores()
@@ -89,8 +93,8 @@ def check(
 ) -> list[Problem]:
     """Return what keeps a network from running on a backend, an empty list if nothing does.
 
-    Builds nothing. steps, board, connectors: as for `run`. Raises BackendError for a backend that
-    does not exist.
+    Builds no simulation. steps, board, connectors: as for `run`. Raises BackendError for a backend
+    that does not exist.
     """
     settings = _settings(network, backend, steps, (), board, connectors, None)
     return backends.check(backend, network, settings)
@@ -110,13 +114,15 @@ def run(
 ) -> Recording:
     """Present images to a network on a simulator or a board, one after another.
 
-    values: what the spiking core gets, float32 (B, *input shape), of `Model.core_input`. steps:
-    time steps per image; None for the network's own. record: populations whose spikes to return.
-    board: sPyNNaker's configuration file, as in boards/; None for ~/.spynnaker.cfg. connectors:
-    "lists" of synapses on boards, "convolutions" or "auto". calibration: core inputs that a board's
-    numbers are sized with; None for `values`. threads: of the CPU; None for all cores. progress:
-    called with (done, total). Raises BackendError when `check` finds a problem or the run fails,
-    DataError for values of another shape or a population that does not exist.
+    values: input of the spiking part of the model, as `Model.core_input` computes it from images,
+    float32 (B, *input shape). steps: time steps per image; None for the network's own. record:
+    names of the populations whose spikes to return. board: sPyNNaker's configuration file, as in
+    boards/; None for ~/.spynnaker.cfg. connectors: how a board stores synapses, as "lists", as
+    kernels where possible ("convolutions"), or as what takes less ("auto"). calibration: values
+    like `values`, on which the ranges of a board's fixed-point numbers are measured; None for
+    `values`. threads: of the CPU; None for all cores. progress: called with (done, total). Raises
+    BackendError when `check` finds a problem or the run fails, DataError for values of another
+    shape or a population that does not exist.
     """
     _check_images("values", values, network.input.shape)
     spiking = [population.name for population in network.spiking]
@@ -145,10 +151,11 @@ def score(
 ) -> Scores:
     """Return the accuracy of ANN, ReLU1 and SNN, and how often the SNN agrees with the ANN.
 
-    recording: of `images`, (B, *image shape), the model's input; labels: (B,). read_out: "all" to
-    read the output's potential from step 0, "late" past its first spikes; None for the network's
-    own. Raises DataError where they do not fit each other, ModelError if the model's output is no
-    vector of logits.
+    ReLU1 is the network computed with rates instead of spikes, clipped at one spike per step.
+    recording: of `images`, (B, *image shape), the model's input; labels: classes (B,). read_out:
+    "all" to read what the output has integrated since step 0, "late" to leave out the first steps,
+    whose spikes come before their inhibition; None for the network's own. Raises DataError where
+    the numbers of images differ, ModelError if the model's output is no vector of logits.
     """
     limit = threshold(model)
     truth, cores = np.asarray(labels, np.int64), threads or available_cores()

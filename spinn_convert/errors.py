@@ -1,9 +1,9 @@
 """Every error that spinn_convert raises on purpose.
 
 SpinnConvertError
-├── ModelError(ValueError)        the ONNX file is missing, broken, or says what we cannot read
-├── ConversionError(ValueError)   the network has no spiking form with these settings
-├── DataError(ValueError)         images, labels, or the place to write to
+├── ModelError(ValueError)        the ONNX file is missing, broken, or has no spiking form
+├── ConversionError(ValueError)   settings or calibration images do not give a correct network
+├── DataError(ValueError)         images, labels, or an output folder cannot be used
 └── BackendError(RuntimeError)    a simulator is missing, or cannot run this network
 """
 
@@ -27,7 +27,7 @@ class Problem:
 
 
 class SpinnConvertError(Exception):
-    """Base of all; `problems` lists everything found, not only the first."""
+    """Base of all; `problems` (tuple of Problem) lists everything found, not only the first."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -51,7 +51,7 @@ class BackendError(SpinnConvertError, RuntimeError):
 
 
 def install(extra: str) -> str:
-    """Return how to install what an extra of setup.cfg names; no index holds this package."""
+    """Return the command that installs an extra of setup.cfg, for a package that is on no index."""
     return f"in a checkout of spinn_convert: pip install '.[{extra}]'"
 
 

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from support.places import EXAMPLES
 
-from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.method import PAPER
-from spinn_convert.files.data import load_dataset, normalised
+from spinn_convert.conversion.steps import converted, folded
+from spinn_convert.files.data import load_dataset
+from spinn_convert.model.load import load
+
+NEEDED = {"nest": ("nest", "pyNN"), "spinnaker": ("spynnaker", "unicorn")}
+"""Packages by marker."""
+CALIBRATION = 500
+"""Images of the example; its own 2,000 change no result here, and take four times as long."""
+
+
+def pytest_runtest_setup(item):
+    """Skip what needs a simulator that is not installed."""
+    for marker, packages in NEEDED.items():
+        missing = [name for name in packages if find_spec(name) is None]
+        if missing and item.get_closest_marker(marker):
+            pytest.skip(f"{', '.join(missing)} is not installed")
 
 
 @pytest.fixture(scope="session")
 def example():
     """Model, layers, dataset and network of the shipped ResNet-18, by the paper's conversion."""
     path = EXAMPLES / "resnet18.onnx"
-    model, layers = conversion.read(path, None, "spiking")
+    model, layers = folded(load(path), PAPER)
     data = load_dataset(path.with_suffix(".npz"), model.image_shape, 10)
-    network = conversion.calibrated(model, layers, normalised(data.calibration), PAPER, 2)
+    network = converted(model, data.calibration[:CALIBRATION], PAPER, 2)
     return model, layers, data, network
 
 
@@ -27,7 +43,7 @@ def example():
 def images(example):
     """The first 200 test images, normalised, and their labels."""
     _, _, data, _ = example
-    return normalised(data.images, 0, 200), data.labels[:200]
+    return data.images[:200], data.labels[:200]
 
 
 @pytest.fixture
@@ -56,3 +72,19 @@ def write_model(tmp_path):
 def method():
     """The paper's extended conversion, dead channels allowed."""
     return replace(PAPER, dead_channels="layer")
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """Return a function that runs the command line in this process, as a user's shell would."""
+    from spinn_convert.cli.main import main
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["spinn-convert", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return SimpleNamespace(returncode=ended.value.code, stdout=out, stderr=err)
+
+    return run

@@ -9,10 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 
-from spinn_convert.board_server.board import Board
-from spinn_convert.board_server.chip import ChipState
-from spinn_convert.board_server.geometry import MOST_PROCESSORS, ROOT
-from spinn_convert.board_server.layout import (
+from spinn_convert.board_server.hardware.board import Board
+from spinn_convert.board_server.hardware.chip import ChipState
+from spinn_convert.board_server.hardware.geometry import MOST_PROCESSORS, ROOT
+from spinn_convert.board_server.hardware.layout import (
     FIXED_ROUTE_COPY,
     ROUTER,
     SYSTEM_BUFFER,

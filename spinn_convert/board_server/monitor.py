@@ -13,12 +13,12 @@ from dataclasses import replace
 from functools import partial
 
 from spinn_convert.board_server.answers import Answers
-from spinn_convert.board_server.board import Board
-from spinn_convert.board_server.chip import ChipState
 from spinn_convert.board_server.commands import Handler, Monitors, Outcome
-from spinn_convert.board_server.executor import Executor
-from spinn_convert.board_server.geometry import ROOT
-from spinn_convert.board_server.mailbox import LARGEST_MESSAGE
+from spinn_convert.board_server.hardware.board import Board
+from spinn_convert.board_server.hardware.chip import ChipState
+from spinn_convert.board_server.hardware.executor import Executor
+from spinn_convert.board_server.hardware.geometry import ROOT
+from spinn_convert.board_server.hardware.mailbox import LARGEST_MESSAGE
 from spinn_convert.board_server.messages import (
     HOST,
     Address,

@@ -17,12 +17,12 @@ from functools import partial
 from ipaddress import IPv4Address
 from typing import Any
 
-from spinn_convert.board_server.board import Board
-from spinn_convert.board_server.geometry import geometry
+from spinn_convert.board_server.hardware.board import Board
+from spinn_convert.board_server.hardware.geometry import geometry
+from spinn_convert.board_server.hardware.watch import Watch
 from spinn_convert.board_server.messages import Address, Command, parse
 from spinn_convert.board_server.monitor import Postmaster
 from spinn_convert.board_server.tags import Reverse
-from spinn_convert.board_server.watch import Watch
 from spinn_convert.errors import Problem
 
 SCP_PORT, BOOT_PORT = 17893, 54321

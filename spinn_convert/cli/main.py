@@ -21,6 +21,7 @@ from spinn_convert.cli.commands.tune import tune
 from spinn_convert.errors import SpinnConvertError
 
 BAD_INPUT, INTERRUPTED = 2, 130
+"""Exit codes."""
 
 
 class Commands(click.RichGroup):
@@ -56,8 +57,8 @@ for command in (run, convert, inspect, tune, map_, export, score, settings, boar
 def main() -> None:
     """Run the command line.
 
-    Exit codes: 0, 1 where a network falls short of --fail-under, 2 for bad input, 130 for Ctrl-C;
-    never a traceback.
+    Exit codes: 0; 1 if the SNN is below a limit of --fail-under-...; 2 for bad input, with a
+    message instead of a traceback; 130 for Ctrl-C.
     """
     try:
         code = commands.main(standalone_mode=False)
@@ -72,7 +73,7 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; nothing was written", err=True)
         sys.stderr.flush()
-        os._exit(INTERRUPTED)  # Python kills itself instead if exec of a text was interrupted
+        os._exit(INTERRUPTED)  # sys.exit could end with a signal if `exec` was interrupted
     except MemoryError:
         _say_error("out of memory\n  -> use fewer --images, or a larger machine")
         code = BAD_INPUT

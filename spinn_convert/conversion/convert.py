@@ -1,9 +1,9 @@
 """Layers and their scales -> spiking network (Mueller et al. 2021, "Minimizing Inference Time").
 
-A neuron's rate r in [0, 1] stands for the activation r * lambda of its channel, so the weights of a
-projection are W * lambda_source / lambda_target and the bias is b / lambda_target per step
-(Rueckauer et al. 2017, eq. 7). All inputs of a residual sum are divided by the lambda of the sum:
-that normalises both paths of a block.
+A neuron's rate r in [0, 1] stands for the activation r * lambda, lambda being the scale of its
+channel. So the weights of a projection are W * lambda_source / lambda_target and the bias is
+b / lambda_target per step (Rueckauer et al. 2017, eq. 7). All inputs of a residual sum are divided
+by the lambda of the sum: that normalises both paths of a block.
 """
 
 from __future__ import annotations
@@ -21,18 +21,22 @@ from spinn_convert.linear.ops import Floats, Scale
 from spinn_convert.network.records import Network, Population, Projection
 
 GRID_BITS = 14
+"""Simulators round weights, biases and currents to multiples of 2^-14 thresholds."""
 LARGEST_BIAS = 2.0**10
-"""Thresholds per step."""
-CLIPPED, DEEP = 0.05, 50
-"""Per cent of a layer's activations above lambda; in networks deeper than DEEP as much less."""
+"""In thresholds per step; a larger bias means that its layer's scale came out far too small."""
+CLIPPED = 0.05
+"""Per cent of a layer's activations that exceed its scale, in networks of depth DEEP or less."""
+DEEP = 50
+"""In deeper networks, every layer clips CLIPPED * DEEP / depth per cent: see `settled`."""
 
 
 def settled(method: Method, layers: Sequence[Layer]) -> Method:
-    """Return the method with a percentile, unless its thresholds need none.
+    """Return the method with its percentile chosen, if it has none and its thresholds need one.
 
-    The lower it is, the faster are the spikes; but every layer clips, and what is lost adds up. So
-    all layers of a deep network together clip as much as DEEP of CLIPPED would: 99.95, or 99.975
-    in ResNet-101.
+    A lower percentile makes all rates higher, so that fewer steps tell them apart, but it clips
+    more activations, and the losses of successive layers add up. So a network deeper than DEEP
+    clips in all layers together what DEEP layers would: the percentile is 99.95, in ResNet-101
+    (depth 100) 99.975.
     """
     if method.percentile is not None or method.thresholds == "mmse":
         return method
@@ -48,7 +52,7 @@ def convert(
 ) -> Network:
     """Return the spiking network; `scales` holds lambda (C,) of every spiking layer.
 
-    Raises ConversionError when a bias is out of all proportion to its scale.
+    made_from: `Network.made_from`. Raises ConversionError for a bias above LARGEST_BIAS.
     """
     populations: dict[str, Population] = {}
     projections, depth_of = [], depths(layers)
@@ -74,7 +78,7 @@ def _population(layer: Layer, scale: Floats, depth: int, method: Method) -> Popu
     scale = np.broadcast_to(scale, layer.shape[:1])
     columns = scale.reshape(-1, *ones[1:])
     bias = np.zeros(ones, np.float32) if layer.bias is None else layer.bias / columns
-    # half a grid step off the grid, so that V never meets the threshold exactly and
+    # half a step off the multiples of 2^-GRID_BITS, so that V never equals the threshold and
     # simulators that compare with > and >= agree
     v_init = on_grid(np.full(ones, method.v_init), GRID_BITS) + np.float32(2.0 ** -(GRID_BITS + 1))
     if layer.kind != "spiking":
@@ -90,12 +94,12 @@ def _gain(factor: Floats, population: Population) -> Scale:
 
 
 def _check_range(network: Network) -> None:
-    """Refuse a bias of more than LARGEST_BIAS: scales this small are an accident."""
+    """Raise ConversionError for a bias above LARGEST_BIAS."""
     problems = [
         Problem(
             population.name,
             f"a bias of {np.abs(population.bias).max():.3g} thresholds per step",
-            "its scale is far too small: calibrate on more images, or set normalisation=layer",
+            "its activations are far smaller than its bias: normalise the images as in training",
         )
         for population in network.spiking
         if np.abs(population.bias).max(initial=0) > LARGEST_BIAS

@@ -1,15 +1,19 @@
-"""Initial potentials and biases that keep a population, on average, from spiking too often.
+"""Lower initial potentials, and correct biases, where populations spike too often on average.
 
 Layer by layer: with all earlier populations corrected, calibration images are simulated for T
-steps, and what a channel (or neuron) then has fired more than T times the mean rate of ReLU1 is
-taken from its initial potential, v(0) += T * (mean rate of ReLU1 - mean rate). That takes out the
-error that all images share: spikes before their inhibition. It fades as 1/T when more steps follow.
-A bias may be corrected by the same error per step, which holds for T steps only (Li, Deng, Dong,
-Gong, Gu 2021, "A Free Lunch from ANN", potential correction and bias correction).
+steps. The spikes that a channel (or neuron) fires on average beyond T times its rate in the ReLU1
+network (rates instead of spikes, clipped at 1) are taken from its initial potential:
 
-Unlike there, a potential is only lowered. A channel that fires too rarely has neurons that should
-fire and are late, by steps that grow with depth; a higher potential makes up for them by spikes of
-those that should be silent, and the next layer is later still.
+    v(0) <- v(0) + T * (mean ReLU1 rate - mean spiking rate)
+
+This removes the error that all images share, which is spikes fired before the inhibition arrives;
+in the rate over more steps, what is left of it shrinks as 1/T. A bias may be corrected by the same
+error per step, which fits T steps only (Li, Deng, Dong, Gong, Gu 2021, "A Free Lunch from ANN",
+potential correction and bias correction).
+
+Unlike there, a potential is only lowered. Where a channel fires too rarely, its active neurons
+start too late, the later the deeper the layer. A higher potential would make up for them by spikes
+of neurons that should be silent, and the next layer would start later still.
 """
 
 from __future__ import annotations
@@ -39,12 +43,18 @@ from spinn_convert.network.recording import Progress, silent
 from spinn_convert.network.records import Network, Population
 
 ROUNDS = 3
-"""Of correcting one population: a potential acts on spikes through a threshold, so not linearly."""
+"""How often one population is simulated and corrected: because of the threshold, its spike count
+does not change in proportion to its initial potential, so the first correction is not exact."""
 
 
 @dataclass
 class _Image:
-    """Spikes of one image; state because populations append. `count` of them are final."""
+    """Spikes of one image, to which every population's simulation appends its own.
+
+    begins: where the spikes of population p at step t begin, (populations, T + 1). spikes: indices
+    of neurons. count: spikes of populations whose correction has ended. ahead: `count` and the
+    spikes of the population that is being corrected.
+    """
 
     begins: Int64
     spikes: Int32 = field(default_factory=lambda: np.empty(1 << 14, np.int32))
@@ -63,10 +73,11 @@ def correct(
 ) -> Network:
     """Return the network with corrected initial potentials, and biases if `bias`.
 
-    values: core inputs (B, *input shape) of calibration images. steps: after the output's release;
-    the mean is to be at most right then. potentials: "channel", "neuron", or "fixed" for none.
-    Populations that see only the analog input keep theirs: nothing there comes late. Copies are
-    corrected together, so that they go on firing in turn.
+    values: inputs (B, *input shape) of the network for calibration images. steps: time steps
+    after the output's release up to which mean spike counts are corrected to those of ReLU1.
+    potentials: correct one value per "channel" or per "neuron", or none ("fixed"). Populations
+    whose only input is the image are not corrected: their current is constant. The copies of a
+    population are corrected by the same value, so that they go on firing in turn.
     """
     wanted, analog = _mean_rates(network, values), input_currents(network, values)
     program = compile_program(network)
@@ -113,14 +124,18 @@ def _mean_rates(network: Network, values: Floats) -> dict[str, Floats]:
 
 
 def _current(program: Program, name: str, analog: Floats | None) -> Int32:
-    """Return what drives a population in every step, (B or 1, N), channels last."""
+    """Return the constant current of every step, int32 (B or 1, N), channels last.
+
+    analog: current from the image, bias included, (B, *shape); None where only the bias is
+    constant, which is then the same for all images.
+    """
     if analog is not None:
         return to_integers(program, name, analog)
     return np.asarray(per_population(program, program.names.index(name), program.bias)[None])
 
 
 def _more(program: Program, before: Population, after: Population, bits: int) -> Int32:
-    """Return what the bias has changed by, (1, N)."""
+    """Return by how much the bias has changed, as integers (1, N), channels last."""
     more = np.broadcast_to(on_grid(after.bias, bits) - on_grid(before.bias, bits), after.shape)
     return to_integers(program, after.name, np.asarray(more[None], np.float32))
 
@@ -133,7 +148,10 @@ def _run(
     images: Sequence[_Image],
     pool: ThreadPoolExecutor,
 ) -> Floats:
-    """Simulate a population and its copies up to step `end`; return their mean spike counts."""
+    """Simulate a population and its copies up to step `end`.
+
+    Returns spikes per neuron, averaged over images and copies, (*shape).
+    """
     from spinn_convert.backends.reference.kernel import integrate, room_for_arrivals
 
     indices = [program.names.index(population.name) for population in group]
@@ -183,9 +201,9 @@ def _corrected(
     bias: bool,
     bits: int,
 ) -> Population:
-    """Return the population with `error` (*shape), in spikes after so many steps, made up for.
+    """Return the population with `error`, missing spikes (*shape) after `steps` steps, corrected.
 
-    v_init stays at or below that of `before`, and between two points of the grid.
+    v_init stays at or below that of `before`, and halfway between two multiples of 2^-bits.
     """
     half = np.float32(2.0 ** -(bits + 1))
     by_channel = error.mean(tuple(range(1, error.ndim)), keepdims=True)

@@ -1,7 +1,8 @@
-"""How often which digit or bin occurs among positive float32 values, counted by numba.
+"""Count how often each binary digit, or each bin, occurs among positive float32 values (numba).
 
-Of every row, the values that matter are first copied to one place, without a branch: whether an
-activation is zero is a coin toss, and a wrong guess costs more than a copy. Runs without the GIL.
+The values of a row that are to be counted are first copied together, without a branch: about half
+of the activations are zero in no order, so the processor would often predict a branch wrongly, and
+that takes longer than a copy. Runs without the GIL.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Counts = NDArray[np.uint32] | NDArray[np.int64]
 
 @numba.njit(nogil=True, cache=True)
 def _at_least(values: Int32, least: Any, found: Int32) -> Any:
-    """Write the values that are not below `least` one after another; return their number."""
+    """Copy the values of at least `least` to the start of `found`; return their number."""
     number = np.uint64(0)
     for i in range(np.uint64(values.size)):
         found[number] = values[i]
@@ -37,11 +38,11 @@ def count_digits(
     counts: Counts,
     maximum: Int32,
 ) -> None:
-    """Count a digit of those values whose higher bits are wanted; raise `maximum` (R,).
+    """Add to `counts` one digit of the values whose higher bits are wanted; update `maximum` (R,).
 
-    values: the bits of float32 (B, R, N); what is not positive is left out. Row r wants the higher
-    bits prefixes[begins[r] : begins[r + 1]], in ascending order; counts (prefixes, 2 ** width). The
-    digit has `width` bits above the lowest `shift`.
+    values: float32 (B, R, N) read as int32; only positive ones count. The digit is `width` bits
+    above the lowest `shift` bits. prefixes: the wanted bits above the digit; those of row r are
+    prefixes[begins[r] : begins[r + 1]], in ascending order. counts: (prefixes, 2 ** width).
     """
     found = np.empty(values.shape[2], np.int32)
     low, above, mask = np.uint64(shift), np.uint64(shift + width), np.uint64((1 << width) - 1)
@@ -63,9 +64,9 @@ def count_digits(
 
 @numba.njit(nogil=True, cache=True)
 def count_bins(values: Int32, factors: NDArray[np.float64], counts: Int64) -> None:
-    """Count positive values in bins: value * factors[row], rounded down, but at most the last.
+    """Add positive values to bins: value * factors[row], rounded down, is the bin, or the last one.
 
-    values: the bits of float32 (B, R, N); counts (R, bins).
+    values: float32 (B, R, N) read as int32. factors: bins per unit (R,). counts: (R, bins).
     """
     found = np.empty(values.shape[2], np.int32)
     positive, last = found.view(np.float32), np.uint64(counts.shape[1] - 1)

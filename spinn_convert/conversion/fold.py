@@ -20,11 +20,13 @@ from spinn_convert.model.graph import Graph, Node
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """min(relu(sum of maps + bias), ceiling) if spiking; without rectifier if a readout.
+    """min(relu(sum of maps + bias), ceiling) if `kind` is "spiking"; "readout" has no rectifier.
 
-    `bias` has the layer's shape or is (C, 1, 1) when it is constant over space. measured: the
-    tensor of the ONNX file that the layer rectifies, or `difference`, whose elements it subtracts
-    from each other; `signed` if these may be negative.
+    inputs: names of earlier layers, each with the map applied to it. bias: of the layer's shape,
+    or (C, 1, 1) if constant over space. ceiling: of the activation, as of Clip or ReLU6.
+    measured: the tensor of the ONNX file that has the layer's activations, from which its scale is
+    calibrated. difference: whether the layer is difference neurons of a max pooling, relu(a - b)
+    with a and b elements of `measured`; signed: whether these may be negative.
     """
 
     name: str
@@ -64,7 +66,7 @@ def fold(graph: Graph) -> tuple[Layer, ...]:
 
 
 def depths(layers: Sequence[Layer]) -> dict[str, int]:
-    """Return the spiking layers before each, along the longest path; -1 for an input."""
+    """Return by name the number of spiking layers before each, on the longest path; input: -1."""
     found: dict[str, int] = {}
     for layer in layers:
         found[layer.name] = max((found[source] + 1 for source, _ in layer.inputs), default=-1)
@@ -80,9 +82,10 @@ def _reachable(graph: Graph) -> list[Node]:
 
 
 def _rectified_first(nodes: list[Node], outputs: Collection[str]) -> list[tuple[Node, str]]:
-    """Return nodes and measured tensors, relu(max(x)) turned into the equal max(relu(x)).
+    """Return nodes and the tensors to measure, relu(max(x)) turned into the equal max(relu(x)).
 
-    Then the difference neurons see the rectified neurons one to one, not all that makes x.
+    Then difference neurons have one synapse from each rectified neuron of their window; otherwise
+    they would need all synapses of the layer that computes x.
     """
     readers: dict[str, list[Node]] = {}
     for node in nodes:
@@ -120,7 +123,7 @@ def _layer(node: Node, measured: str, operands: Sequence[Value]) -> Layer:
 
 
 def _pooled(node: Node, measured: str, value: Value, layers: list[Layer], taken: set[str]) -> Value:
-    """Return the maximum over windows; its difference neurons join `layers`."""
+    """Return the maximum over windows; layers of difference neurons are appended to `layers`."""
     op, sources = node.op, {source for source, _ in value.terms}
     analog = any(layer.name in sources and layer.kind == "input" for layer in layers)
     signed = analog or not never_negative(value)
@@ -136,7 +139,7 @@ def _pooled(node: Node, measured: str, value: Value, layers: list[Layer], taken:
 
 
 def _unused(name: str, taken: set[str]) -> str:
-    """Return the name, with a number if it is taken, and take it."""
+    """Return the name, with a number if it is taken, and add it to `taken`."""
     number, found = 1, name
     while found in taken:
         number += 1

@@ -1,4 +1,4 @@
-"""Percentiles and best thresholds of any number of values, in memory that does not grow with them.
+"""Percentiles and least-error thresholds of any number of values, in memory of constant size.
 
 The bits of positive float32 numbers have the order of the numbers, so an order statistic is found
 digit by digit (radix selection): the counts of the highest digit say which one the statistic has,
@@ -20,18 +20,24 @@ from spinn_convert.linear.ops import Floats
 DIGITS = ((20, 11), (10, 10), (0, 10))
 """Lowest bit and width of the digits of a positive float32; one pass over the values for each."""
 BINS = 2048
+"""Equal bins between 0 and the maximum, in which values are counted for least-error thresholds."""
 SAMPLES_PER_BIN = 8
+"""Values within a bin over which its squared error is averaged."""
 CANDIDATES = np.geomspace(1 / 32, 1, 400)
-"""Thresholds to try, in maxima; neighbours differ by 0.9 %."""
+"""Thresholds to try, as fractions of the maximum; neighbours differ by 0.9 %."""
 
 
 def passes(percentiles: Sequence[float], thresholds: bool) -> int:
-    """Return how many passes the statistics need: one for the maximum, which is a percentile."""
+    """Return how many passes over the values these statistics need.
+
+    One finds the maximum (percentile 100), a second counts the bins of least-error thresholds,
+    three find any other percentile.
+    """
     return len(DIGITS) if set(percentiles) - {100} else 1 + thresholds
 
 
 class Statistics:
-    """The maximum, percentiles and best thresholds of R rows of values; negative ones are zeros.
+    """Maximum, percentiles and least-error thresholds of R rows; negative values count as zeros.
 
     A class with state because values come in batches: `add` all of them, then `close`, and the same
     in every pass. Memory: per row 8 KiB in the first pass, then 4 KiB per percentile (twice that
@@ -41,7 +47,11 @@ class Statistics:
     def __init__(
         self, rows: int, count: int, percentiles: Sequence[float], thresholds: bool
     ) -> None:
-        """Start with `count` values per row to come; thresholds: whether these are wanted."""
+        """Prepare for `count` values in each of `rows` rows.
+
+        percentiles: those that `percentile` will be asked for. thresholds: whether `threshold`
+        will be called.
+        """
         ranks = sorted({rank for p in percentiles for rank in _ranks(count, p)[:2]})
         self._count, self._pass = count, 0
         self._column = {rank: number for number, rank in enumerate(ranks)}
@@ -65,7 +75,7 @@ class Statistics:
             count_bins(bits, BINS / np.where(largest > 0, largest, 1), self._bins)
 
     def close(self) -> None:
-        """End a pass: find one more digit of every order statistic that is not known yet."""
+        """End a pass: append one more digit to every order statistic that is not known yet."""
         if self._pass == 0:
             self._leave_out_zeros_and_maxima()
         shift, width = DIGITS[self._pass]
@@ -83,7 +93,7 @@ class Statistics:
         self._await(np.unique(_keys(rows, self._bits[self._open] >> shift))[: 0 if done else None])
 
     def _await(self, keys: NDArray[np.int64]) -> None:
-        """Make room to count the next digit behind these rows and higher digits."""
+        """Allocate the counts of the next digit. keys: row << 32 | higher digits, (K,)."""
         kind = np.uint32 if self._count < 1 << 32 else np.int64
         self._keys, self._prefixes = keys, keys.astype(np.int32)
         self._begins = np.searchsorted(keys >> 32, np.arange(len(self._rank) + 1))
@@ -91,7 +101,10 @@ class Statistics:
         self._counts = np.zeros((len(keys), 1 << width), kind)
 
     def _leave_out_zeros_and_maxima(self) -> None:
-        """Set what is known after the first pass; other ranks become those of positive values."""
+        """After the first pass, set the statistics that are zero or the maximum.
+
+        The other ranks, which counted all values, now count positive values only.
+        """
         positive = self._counts.sum(axis=1, dtype=np.int64)[:, None]
         self._rank -= self._count - positive
         largest = (self._rank == positive - 1) & (positive > 0)
@@ -110,12 +123,12 @@ class Statistics:
         return np.asarray(low + fraction * (high - low), np.float32)
 
     def threshold(self, levels: int) -> Floats:
-        """Return the threshold theta per row (R,) that rounds the values best to `levels` steps.
+        """Return the threshold theta per row (R,) that rounds the values best to `levels` levels.
 
         It minimises the sum over all values of (q(a) - a)^2, q(a) = theta / levels *
         clip(floor(a * levels / theta + 1/2), 0, levels): Bu et al. 2025 ("Inference-Scale
         Complexity in ANN-SNN Conversion"), with the shift of Bu et al. 2022 ("Optimal ANN-SNN
-        Conversion"). Of 400 thresholds between 1/32 and 1 of the maximum, on 2,048 bins.
+        Conversion"). Chosen from CANDIDATES, with the values counted in BINS.
         """
         best = (self._bins @ _errors(levels)).argmin(axis=1)
         return np.asarray(self.maximum() * CANDIDATES[best], np.float32)
@@ -134,9 +147,9 @@ def _keys(rows: NDArray[np.int64], digits: NDArray[np.int32]) -> NDArray[np.int6
 
 @lru_cache(maxsize=4)
 def _errors(levels: int) -> NDArray[np.float64]:
-    """Return the squared error (BINS, candidates) of values in a bin, in maxima squared.
+    """Return the mean squared error (BINS, candidates) of values in a bin, for a maximum of 1.
 
-    Averaged over the bin, so that it need not be narrow beside a level.
+    Averaged over the bin, because many levels are not much wider than a bin.
     """
     values = (np.arange(BINS * SAMPLES_PER_BIN) + 0.5) / (BINS * SAMPLES_PER_BIN)
     errors = []

@@ -1,4 +1,4 @@
-"""The options of a conversion, checked where they are set; PAPER and BASIC are the paper's own."""
+"""The settings of a conversion. PAPER and BASIC are the methods of Mueller et al. 2021."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from spinn_convert.errors import ConversionError, Problem
 from spinn_convert.files.typed import structured
 
 LEVELS = 16
-"""Steps that thresholds of least error are for, where a method does not say."""
+"""Rate levels that thresholds="mmse" rounds activations to, where a method has no `levels`."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers that a setting allows: from least to most, None for no limit."""
+    """Numbers that a setting allows, from `least` to `most` (None: no limit).
+
+    open_above: whether `most` itself is not allowed.
+    """
 
     least: float
     most: float | None = None
@@ -37,18 +40,21 @@ class Range:
 class Method:
     """How weights, thresholds and initial membrane potentials are chosen.
 
-    percentile: of a channel's activations, becomes its scale; None for 99.95, or more in networks
-    of over 50 layers. normalisation: one scale per "channel" or per "layer". thresholds: the scale
-    is the "percentile", or what rounds activations with the least squared error ("mmse") to
-    `levels` steps (None: 16). dead_channels: "refuse" channels that are zero on all calibration
-    images, or give them the scale of their "layer".
-    v_init: initial membrane potential, in thresholds. clamp_delay: d in N(l) = d * l, the step
-    until which layer l is held (plus its depth, which spikes take to reach it).
-    copies: neurons per activation in the first `copied_layers` layers, which fire in turn; None: as
-    many layers as add 45 % neurons, at most ten.
+    A scale is the activation that a rate of one spike per step stands for.
+
+    percentile: the scale is this percentile of a channel's activations; None for 99.95, or more in
+    networks of over 50 layers. normalisation: one scale per "channel" or per "layer". thresholds:
+    the scale is the "percentile", or the value with which rounding the activations to `levels`
+    levels (None: 16) has the least squared error ("mmse"). dead_channels: "refuse" channels that
+    are zero on all calibration images, or give them the scale of their "layer".
+    v_init: initial membrane potential, in thresholds. clamp_delay: d in N(l) = d * l; layer l is
+    held at its initial potential until step N(l), plus its depth, which spikes take to reach it.
+    copies: neurons per activation, which fire in turn, in the first `copied_layers` layers; None
+    for as many layers as add 45 % neurons, at most ten.
     potentials: initial potentials are "fixed" at v_init, or lowered per "channel" or "neuron" where
     calibration images make too many spikes. correct_bias: correct the biases as well. horizon:
-    steps after the output's release at which both corrections hold; None for 12 and half the depth.
+    time steps after the output's release for which both corrections are computed; None for 12 plus
+    half the depth.
     max_pool: "spiking" difference neurons, or "average" to replace every maximum by the mean.
     reset: a spike may "subtract" the threshold, or set the potential to a "constant", which is then
     calibrated per channel.
@@ -100,7 +106,7 @@ def setting_hints() -> dict[str, Any]:
 
 
 def unknown_setting(name: str, known: Mapping[str, object]) -> Problem:
-    """Return the problem of a name that no setting has, with the nearest one that there is."""
+    """Return the problem that no setting has this name; its fix is the most similar known name."""
     near = get_close_matches(name, known, 1)
     fix = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
     return Problem(f"setting {name}", "unknown", fix)
@@ -130,7 +136,7 @@ def described(hint: Any) -> str:
 
 
 def _without_effect(method: Method) -> Iterator[Problem]:
-    """Yield settings that were given and do nothing beside the others."""
+    """Yield a problem for every setting that the others make ineffective."""
     if method.levels is not None and method.thresholds != "mmse":
         yield _idle("levels", "only thresholds=mmse rounds to levels", "set thresholds=mmse, too")
     if method.percentile is not None and method.thresholds == "mmse":

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from spinn_convert.conversion.calibrate import calibrate
+from spinn_convert.conversion.calibrate import Calibration, calibrate
 from spinn_convert.conversion.constant_reset import with_constant_reset
 from spinn_convert.conversion.convert import convert, settled
 from spinn_convert.conversion.correct import correct
@@ -26,20 +26,24 @@ from spinn_convert.network.records import Network, neurons
 from spinn_convert.network.timing import default_steps
 
 CHECKED_IMAGES = 4
+"""Calibration images on which `verify` compares the network with onnxruntime."""
 CORRECTING_IMAGES = 100
+"""Calibration images that are simulated to correct initial potentials, if memory allows."""
 SIZING_IMAGES = 64
-"""That a board's numbers, or the constants of a reset, are measured on."""
+"""Calibration images on which the ranges of a board's fixed-point numbers, or the constants of a
+reset, are measured."""
 MOST_SPIKES = 500_000_000
-"""Held at a time while potentials are corrected: 2 GB."""
+"""Spikes in memory while initial potentials are corrected: 2 GB at 4 bytes each."""
 LARGEST_RATE = 0.15
-"""Spikes per neuron and step, on average; the ResNets of the examples have 0.07 to 0.13."""
+"""Mean spikes per neuron and step from which their number is estimated; the ResNets of the
+examples have 0.07 to 0.13."""
 
 
 def folded(model: Model, method: Method) -> tuple[Model, tuple[Layer, ...]]:
-    """Return what is converted: the layers, and the model that computes the same.
+    """Return the model to convert, and its layers.
 
-    That model is the given one, unless method.max_pool replaces maxima by means. Raises ModelError
-    where nothing would spike.
+    That is the given model, unless method.max_pool replaces maxima by means. Raises ModelError
+    for a model without ReLU or Clip behind a layer with weights.
     """
     if method.max_pool == "average":
         model = with_mean_pooling(model)
@@ -52,7 +56,10 @@ def folded(model: Model, method: Method) -> tuple[Model, tuple[Layer, ...]]:
 
 
 def draft(model: Model, method: Method) -> Network:
-    """Return the network with all scales 1: right in all but its weights and potentials."""
+    """Return the network with all scales 1, which takes no images.
+
+    Populations, shapes and synapses are final; weights and potentials are not.
+    """
     model, layers = folded(model, method)
     ones = {layer.name: np.ones(1, np.float32) for layer in layers}
     network = _with_copies(model, layers, ones, method)
@@ -68,32 +75,33 @@ def converted(
 ) -> Network:
     """Return the network of a model, calibrated on images (B, *image shape) and verified.
 
-    Raises ConversionError for channels without a scale, and where the network would compute
-    another function than the file.
+    Raises ConversionError for channels that are zero on all images, and where the rates of the
+    network differ from the activations of the file.
     """
     converting, layers = folded(model, method)
     method = settled(method, layers)
-    scales = calibrate(converting, layers, images, method, threads, watch("calibrate"))
-    return scaled(converting, layers, images, scales, method, threads, watch)
+    calibration = calibrate(converting, layers, images, method, threads, watch("calibrate"))
+    return scaled(converting, layers, images, calibration, method, threads, watch)
 
 
 def scaled(
     model: Model,
     layers: tuple[Layer, ...],
     images: ImageSequence,
-    scales: Mapping[str, Floats],
+    calibration: Calibration,
     method: Method,
     threads: int,
     watch: Watch = unwatched,
     correcting: int = CORRECTING_IMAGES,
 ) -> Network:
-    """Return the network with lambda (C,) of every spiking layer, verified and then corrected.
+    """Return the network with the scales of a calibration, verified and then corrected.
 
-    model, layers: as `folded` returns them. images: of the calibration; initial potentials and
-    biases are corrected on the first of them, `correcting` or as many as make less than
-    MOST_SPIKES.
+    model, layers: as `folded` returns them. images: calibration images (B, *image shape).
+    correcting: on how many of the first images initial potentials and biases are corrected, unless
+    these make more than MOST_SPIKES.
     """
-    network = _with_copies(model, layers, scales, method)
+    network = _with_copies(model, layers, calibration.scales, method)
+    network = _with_floored(network, calibration)
     verify(model, layers, network, images[:CHECKED_IMAGES], threads)
     if method.corrects:
         steps = method.horizon or 12 + network.depth // 2
@@ -119,9 +127,17 @@ def scaled(
 def _with_copies(
     model: Model, layers: tuple[Layer, ...], scales: Mapping[str, Floats], method: Method
 ) -> Network:
-    """Return the network with its copies, nothing corrected."""
+    """Return the network with copies of its first layers, before any correction."""
     network = convert(layers, scales, method, _made_from(model, method))
     return multiplied(network, method.copies, method.copied_layers)
+
+
+def _with_floored(network: Network, calibration: Calibration) -> Network:
+    """Return the network, which says how many channels of which layers got a larger scale."""
+    if not calibration.floored:
+        return network
+    counts = {name: len(channels) for name, channels in calibration.floored.items()}
+    return replace(network, made_from={**network.made_from, "floored": json.dumps(counts)})
 
 
 def _made_from(model: Model, method: Method) -> dict[str, str]:

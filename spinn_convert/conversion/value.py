@@ -1,4 +1,4 @@
-"""A tensor as a linear combination of layers: what stands between two rectifiers."""
+"""Tensors between two rectifiers: sums of linear maps of the layers before them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from spinn_convert.linear.ops import Affine, Conv, Dense, Floats, Gather, Scale,
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """Sum of maps of layers, by name, and a bias that broadcasts to `shape`."""
+    """A tensor of `shape`: the sum over `terms` of a map applied to a layer, plus `bias`.
+
+    terms: name of a layer, and the map. bias: broadcasts to `shape`; None for zero.
+    """
 
     shape: Shape
     terms: tuple[tuple[str, LinearMap], ...]
@@ -33,7 +36,7 @@ def mapped(value: Value, op: Affine) -> Value:
 
 
 def gathered(value: Value, op: Gather) -> Value:
-    """Return elements of the value."""
+    """Return a value that copies elements of this one."""
     return mapped(value, Affine((op,)))
 
 

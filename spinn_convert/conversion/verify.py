@@ -9,29 +9,32 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from spinn_convert.conversion.fold import Layer
-from spinn_convert.errors import ConversionError, Problem
+from spinn_convert.errors import ConversionError, ModelError, Problem
 from spinn_convert.linear.ops import Floats, Gather, Scale
 from spinn_convert.model import host
-from spinn_convert.model.file import described, part
-from spinn_convert.model.load import Model, simplified
+from spinn_convert.model.load import Model, for_one_image, simplified
+from spinn_convert.model.source.file import described, part
 from spinn_convert.network import rate
 from spinn_convert.network.records import Network
 
 TOLERANCE = 1e-4
-TOLERANCE_OF_HALVES = 1e-2
-"""For files in float16, whose tensors onnxruntime rounds to eleven bits one after another."""
+"""Largest accepted error, as a fraction of the largest value of a tensor."""
+FLOAT16_TOLERANCE = 1e-2
+"""The same for files with float16 weights: onnxruntime rounds each of their tensors to 11 bits."""
 
 
 def verify(
     model: Model, layers: Sequence[Layer], network: Network, images: Floats, threads: int
 ) -> float:
-    """Compare all populations with the file's tensors, first unclipped, then clipped at lambda.
+    """Compare the rates of all populations with the file's tensors, as computed by onnxruntime.
 
-    images: (B, *image shape), a few. Returns the largest error, relative to the largest value of
-    its tensor. Raises ConversionError that names the first population that differs by over 1e-4.
+    First without, then with clipping at each population's scale. images: (B, *image shape), a few.
+    Returns the largest error, relative to the largest value of its tensor. Raises ConversionError
+    that names the first population whose error exceeds TOLERANCE (or FLOAT16_TOLERANCE),
+    ModelError if the file gives other results for several images at a time than for each alone.
     """
     proto = simplified(model, model.batch or len(images))
-    tolerance = TOLERANCE_OF_HALVES if _has_halves(proto) else TOLERANCE
+    tolerance = FLOAT16_TOLERANCE if _has_float16(proto) else TOLERANCE
     values, worst = host.core_input(model, images, threads), 0.0
     for clip in (False, True):
         compared = [layer for layer in layers if layer.kind != "input"]
@@ -48,6 +51,11 @@ def verify(
         for layer in compared:
             error = _error(layer, ours[layer.name], theirs[layer.measured])
             if not error <= tolerance:
+                mixed = model.batch is None and host.mixes_images(
+                    model, images, layer.measured, threads
+                )
+                if mixed:
+                    raise ModelError([for_one_image(model)])
                 raise ConversionError([_problem(model, layer, error, clip)])
             worst = max(worst, error)
     return worst
@@ -58,15 +66,20 @@ def _joined(chunks: Iterator[dict[str, Floats]]) -> dict[str, Floats]:
     return {name: np.concatenate([chunk[name] for chunk in found]) for name in found[0]}
 
 
-def _has_halves(proto: onnx.ModelProto) -> bool:
-    halves = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
-    return any(tensor.data_type in halves for tensor in proto.graph.initializer)
+def _has_float16(proto: onnx.ModelProto) -> bool:
+    """Return if weights are in float16, or tensors are cast to it."""
+    types = {tensor.data_type for tensor in proto.graph.initializer}
+    casts = (node for node in proto.graph.node if node.op_type == "Cast")
+    types.update(a.i for node in casts for a in node.attribute if a.name == "to")
+    return not types.isdisjoint((TensorProto.FLOAT16, TensorProto.BFLOAT16))
 
 
 def _comparable(layers: Sequence[Layer]) -> list[Layer]:
-    """Return the layers before any difference neuron that lambda clips where the file does not.
+    """Return the layers that precede every difference layer whose clipping the file cannot repeat.
 
-    A difference of elements of rectified layers never exceeds their lambda; one of sums may.
+    The difference neurons of a max pooling have no tensor in the file that could be clipped. A
+    difference of two rectified activations never exceeds the scale and is not clipped; a
+    difference of sums may be.
     """
     for position, layer in enumerate(layers):
         ops = [op for _, linear in layer.inputs for op in linear.ops]
@@ -78,7 +91,7 @@ def _comparable(layers: Sequence[Layer]) -> list[Layer]:
 def _clipped(
     model: Model, proto: onnx.ModelProto, layers: Sequence[Layer], network: Network
 ) -> onnx.ModelProto:
-    """Return the file with every tensor that becomes a spiking population clipped at its lambda."""
+    """Return the file with every tensor that becomes a spiking population clipped at its scale."""
     populations = {population.name: population for population in network.populations}
     scales = {
         layer.measured: rate.columns(populations[layer.name])

@@ -118,6 +118,7 @@ class Timer:
     """
 
     CYCLES_PER_READ = 50
+    """By which the count falls at every read, so that loops that wait for it end."""
 
     def __init__(self, interrupts: InterruptController) -> None:
         self._interrupts = interrupts
@@ -134,7 +135,7 @@ class Timer:
         self._interrupts.set_line(TIMER_1, True)
 
     def read(self, offset: int) -> int:
-        """Read a register; each look at the count costs cycles, so that waiting loops end."""
+        """Read a register; reading the count (0x04) lowers it by CYCLES_PER_READ."""
         if offset == 0x04:
             passed = self._count - self.CYCLES_PER_READ
             self._count = passed if passed > 0 else self._load
@@ -281,7 +282,7 @@ class SystemController:
 
 
 class Unused:
-    """A device that the binaries touch but that has nothing to do here: router, watchdog."""
+    """A device whose registers the binaries use without effect here: router, watchdog."""
 
     def read(self, offset: int) -> int:
         """Read as 0."""

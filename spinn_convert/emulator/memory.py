@@ -23,12 +23,12 @@ UNBUFFERED = 0x1000_0000
 PAGE = 4096
 
 _COPY, _FILL, _EXECUTE = 2, 3, 4
-"""Of an .aplx file: (2, address, offset, length), (3, address, length, word), (4, entry)."""
+"""Commands of .aplx files: (2, address, offset, length), (3, address, length, word), (4, entry)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Memory of one kind, at one or more addresses; pages that nobody writes cost nothing."""
+    """Memory of one kind, at one or more addresses; unwritten pages take no memory of the host."""
 
     bases: tuple[int, ...]
     size: int

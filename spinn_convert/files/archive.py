@@ -1,6 +1,7 @@
-"""Named arrays in an .npz file: no pickle, and nothing that only claims to be large.
+"""Read named arrays from an .npz file, without pickle and with all declared sizes checked.
 
-numpy's own reader trusts what a header declares, and its errors advise to unpickle the file.
+numpy's own reader allocates whatever size a header declares, and its errors advise to unpickle the
+file.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ Arrays = dict[str, NDArray[np.generic]]
 
 SUFFIX = ".npy"
 LARGE = 2**30
-"""Bytes; an archive that holds more must not expand by more than MOST_EXPANDED."""
+"""Bytes of all arrays up to which an archive may be compressed by any factor."""
 MOST_EXPANDED = 100
+"""Largest ratio of expanded to compressed size of larger archives: more is a zip bomb."""
 MAPPED = 2**26
-"""Bytes; a larger array that is stored as it is stays in the file until it is used."""
+"""Bytes from which an uncompressed array is memory-mapped instead of read."""
 READ_HEADER = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -39,7 +41,8 @@ class _Damaged(Exception):
 def read_arrays(path: Path, kind: str, fix: str) -> Arrays:
     """Return all arrays of the file by name.
 
-    kind, fix: what the file should be, and what to do if it is not. Raises DataError.
+    kind, fix: for the error, what the file should be, and what to do if it is not. Raises DataError
+    if the file is missing, no .npz, or damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:

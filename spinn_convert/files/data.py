@@ -24,9 +24,9 @@ LARGEST = float(np.finfo(np.float32).max)
 class Images:
     """Raw images (N, *input shape), of any type, and how they become the network's input.
 
-    A slice is that input, float32 (B, *input shape): (raw * scale - mean) / std. Only what is asked
-    for is computed, so any number of images takes the memory of the raw ones, if they are read from
-    a file that is not compressed, not even that.
+    A slice is that input, float32 (B, *input shape): (raw * scale - mean) / std, computed for these
+    images only. So any number of images needs no more memory than `raw`, which stays in the file
+    if it is large and not compressed. scale: a number. mean, std: (C,) or (1,).
     """
 
     raw: NDArray[np.generic]
@@ -38,7 +38,7 @@ class Images:
         return len(self.raw)
 
     def first(self, count: int) -> Images:
-        """Return the first images."""
+        """Return the first `count` images, still not computed."""
         return replace(self, raw=self.raw[:count])
 
     def __getitem__(self, some: slice) -> Floats:
@@ -52,9 +52,10 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Test images with labels (N,), and images of the training set to calibrate on.
+    """Test images (N, *image shape) with labels (N,), and images of the training set.
 
-    calibration_labels: (M,), if there are any.
+    A slice of `images` or `calibration` is the model's input, float32. calibration: M images of
+    the training set, from which scales are measured. calibration_labels: (M,), None if unknown.
     """
 
     images: Images
@@ -72,11 +73,11 @@ def image_shape(path: Path) -> Shape | None:
 def load_dataset(
     path: Path, shape: Shape, classes: int | None = None, integers: bool = False
 ) -> Dataset:
-    """Read the .npz; labels are below `classes` if that is known.
+    """Read the .npz with the arrays of KEYS.
 
-    shape: of one image. integers: whether the model takes integers, such as uint8 pixels; integer
-    images then need no `scale`. Raises DataError that lists every array that does not fit the
-    network.
+    shape: of one image. classes: labels must be below this number; None if it is unknown. integers:
+    whether the model takes integers, such as uint8 pixels; integer images then need no `scale`.
+    Raises DataError that lists every array that is missing or does not fit the model.
     """
     arrays = _read(path)
     missing = [key for key in ("images", "labels", "calibration_images") if key not in arrays]
@@ -113,7 +114,10 @@ def load_dataset(
 
 
 def load_labels(path: Path) -> NDArray[np.int64]:
-    """Return labels (N,) from an .npz with the array `labels`, or an .npy; raises DataError."""
+    """Return labels (N,) from an .npz with the array `labels`, or from an .npy.
+
+    Raises DataError if the file is missing, damaged, or holds anything but one axis of integers.
+    """
     if path.suffix == ".npy":
         try:
             labels = np.load(path, allow_pickle=False)
@@ -139,7 +143,7 @@ def _read(path: Path) -> Arrays:
 
 
 def _scaling_problems(path: Path, arrays: Arrays, shape: Shape) -> list[Problem]:
-    """Check scale, mean and std, as the float32 that they become."""
+    """Return what is wrong with scale, mean and std, once converted to float32."""
     problems = []
     for name, sizes in (("scale", (1,)), ("mean", (1, *shape[:1])), ("std", (1, *shape[:1]))):
         where, value = f"{path}, {name}", arrays.get(name, np.ones(1))

@@ -13,14 +13,16 @@ from typing import Any
 from spinn_convert.errors import DataError, Problem
 
 MARK = "report.json"
+"""File by which a folder is recognised as written by spinn-convert."""
 
 
 @contextmanager
 def new_folder(target: Path, overwrite: bool, mark: str = MARK) -> Iterator[Path]:
     """Yield a temporary folder that becomes `target` if the block ends without an exception.
 
-    mark: name of a file by which a folder of this kind is known as ours. Raises DataError if
-    `target` exists, unless it is to be overwritten and is one of ours.
+    mark: name of a file that the block writes; only an existing folder with such a file is ever
+    replaced. Raises DataError if `target` exists and `overwrite` is false or the mark is missing,
+    or if it cannot be written.
     """
     _check(target, overwrite, mark)
     try:
@@ -41,7 +43,7 @@ def new_folder(target: Path, overwrite: bool, mark: str = MARK) -> Iterator[Path
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON for people and machines."""
+    """Write indented JSON."""
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 

@@ -1,7 +1,6 @@
-"""Values of exactly the types that annotations declare: cattrs, without its conversions.
+"""Check that values have exactly the types that annotations declare.
 
-cattrs by itself reads "2" as the integer 2, and 0.5 as 0. A setting or a file that says so is wrong
-here.
+cattrs by itself converts: it reads "2" as the integer 2, and 0.5 as 0. Here these are errors.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or f
 def structured(value: object, hint: Any) -> Any:
     """Return `value` if it is what an annotation declares; lists become the tuples it asks for.
 
-    Raises ValueError that says what else it is.
+    Raises ValueError that says what `value` is instead.
     """
     try:
         return _strict().structure(value, hint)
@@ -36,7 +35,7 @@ def reasons(error: cattrs.BaseValidationError) -> list[str]:
 
 
 def strict_converter() -> cattrs.Converter:
-    """Return a new converter that changes no value's type, but for whole numbers as floats."""
+    """Return a new converter that refuses values of another type, except int where float is due."""
     converter = cattrs.Converter(forbid_extra_keys=True)
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, _exactly)
@@ -47,7 +46,7 @@ def strict_converter() -> cattrs.Converter:
 
 
 def originating_in(generic: Any) -> Callable[[Any], bool]:
-    """Return a function that tells if an annotation is a `generic` of something."""
+    """Return a function that tells if an annotation is `generic` with parameters, as list[int]."""
 
     def matches(hint: Any) -> bool:
         return get_origin(hint) is generic

@@ -1,4 +1,4 @@
-"""Look at a model, or at a converted network; nothing is built or written."""
+"""Show the populations of a model or of a converted network; nothing is simulated or written."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass, replace
 
 from spinn_convert.conversion.method import Method
 from spinn_convert.conversion.steps import converted, draft
-from spinn_convert.errors import ConversionError, DataError
+from spinn_convert.errors import ConversionError, DataError, Problem
 from spinn_convert.files.data import image_shape, load_dataset
-from spinn_convert.jobs.prepare import Source
+from spinn_convert.jobs.prepare import Source, stored
 from spinn_convert.jobs.recipe import Recipe
 from spinn_convert.model.load import load
-from spinn_convert.network import store
 from spinn_convert.network.records import Network
 
 IMAGES = 100
+"""Calibration images from which scales are shown."""
 
 
 @dataclass(frozen=True, eq=False)
 class Inspected:
-    """A network, all scales 1 where no images were found; warning: why not, if that matters."""
+    """A network. warning: why its scales are not calibrated (all 1), if they are not."""
 
     network: Network
     warning: str = ""
@@ -28,11 +28,11 @@ class Inspected:
 def execute(source: Source) -> Inspected:
     """Return the network of a model, with scales from the first of its calibration images.
 
-    Images that were not asked for and do not fit are a warning; the scales are then 1. Raises the
-    errors of every step.
+    If source.data is None and MODEL.npz is missing or does not fit, the scales are 1, with a
+    warning. Raises the errors of every step.
     """
     if source.is_network:
-        return Inspected(store.load(source.path))
+        return Inspected(_converted_already(source))
     data = source.data or source.path.with_suffix(".npz")
     model = load(source.path, image_shape(data))
     method = _unsimulated((source.recipe or Recipe()).method)
@@ -48,8 +48,16 @@ def execute(source: Source) -> Inspected:
         return Inspected(draft(model, method), f"scales are not known: {error}")
 
 
+def _converted_already(source: Source) -> Network:
+    """Return a stored network, whose scales need no images; raises DataError where some are."""
+    if source.data is not None:
+        what, fix = "has no effect: the network's scales are known", "leave it out"
+        raise DataError([Problem(f"--data {source.data}", what, fix)])
+    return stored(source)
+
+
 def _unsimulated(method: Method) -> Method:
-    """Return the method without what simulates images, which a table does not show."""
+    """Return the method without settings that need a simulation; they do not change the table."""
     return replace(
         method,
         potentials="fixed",

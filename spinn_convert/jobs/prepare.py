@@ -1,4 +1,4 @@
-"""The first steps of every job: read model and images, know the network, calibrate it."""
+"""The first steps of every job: read the model and its images, and convert it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ NETWORK = "network.npz"
 
 @dataclass(frozen=True)
 class Source:
-    """What a job starts from: an ONNX file, or the network.npz that was made of one.
+    """The input of a job: an ONNX file, or the network.npz that was made from one.
 
-    data: images; None for the ONNX file's neighbour of the same stem. onnx: of a network.npz, the
-    file that it was made from; None for where that was. recipe: how an ONNX file is converted; None
-    for the default method. threads: of the CPU.
+    path: of that file. data: .npz of images and labels; None for the ONNX file's path with the
+    suffix .npz. onnx: the file that a network.npz was made from; None for the path stored in it.
+    recipe: how an ONNX file is converted; None for the default method. threads: of the CPU.
     """
 
     path: Path
@@ -42,8 +42,8 @@ class Source:
 
     @property
     def stem(self) -> str:
-        """What folders of results are named after."""
-        folder = self.path.parent.name
+        """The first part of the names of result folders, such as MODEL of MODEL.spinn."""
+        folder = self.path.absolute().parent.name
         return folder.removesuffix(".spinn") if self.path.name == NETWORK else self.path.stem
 
 
@@ -58,14 +58,14 @@ class Prepared:
 
 
 def prepare(source: Source) -> Prepared:
-    """Read the model, its images and, if it is converted already, its network.
+    """Read the model and its images, and the network, or make a draft of it.
 
-    Raises ModelError, DataError or ConversionError that says what does not fit.
+    Raises ModelError, DataError or ConversionError that says what is missing or does not fit.
     """
     if source.onnx is not None and not source.is_network:
         what, fix = f"{source.path} is an ONNX file itself", "leave --onnx out"
         raise DataError([Problem(f"--onnx {source.onnx}", what, fix)])
-    found = _stored(source) if source.is_network else None
+    found = stored(source) if source.is_network else None
     path = source.path if found is None else _origin(source, found)
     data = source.data or path.with_suffix(".npz")
     model = load(path, image_shape(data))
@@ -81,9 +81,9 @@ def prepare(source: Source) -> Prepared:
 
 
 def convert(prepared: Prepared, watch: Watch = unwatched) -> Network:
-    """Return the network, calibrated on the images of the data and verified.
+    """Return the network, calibrated and verified; a network.npz is returned as it is.
 
-    Raises ConversionError where that cannot be done.
+    Raises ConversionError as `conversion.steps.converted` does.
     """
     source, recipe = prepared.source, prepared.source.recipe or Recipe()
     if source.is_network:
@@ -92,13 +92,8 @@ def convert(prepared: Prepared, watch: Watch = unwatched) -> Network:
     return recipe.onto(converted(prepared.model, images, recipe.method, source.threads, watch))
 
 
-def method_of(network: Network) -> dict[str, Any]:
-    """Return the settings that a network was converted with, if its file says so."""
-    found: dict[str, Any] = json.loads(network.made_from.get("method", "{}"))
-    return found
-
-
-def _stored(source: Source) -> Network:
+def stored(source: Source) -> Network:
+    """Return a network that is converted already; raises DataError beside a method."""
     if source.recipe is not None:
         what = f"{source.path} is converted already: a method has no effect"
         fix = "give the ONNX file, or leave --method and --set out"
@@ -106,13 +101,17 @@ def _stored(source: Source) -> Network:
     return store.load(source.path)
 
 
+def method_of(network: Network) -> dict[str, Any]:
+    """Return the settings that a network was converted with, if its file says so."""
+    found: dict[str, Any] = json.loads(network.made_from.get("method", "{}"))
+    return found
+
+
 def _origin(source: Source, network: Network) -> Path:
-    """Return the ONNX file that a network was made from, which the ANN's answers come from."""
+    """Return the ONNX file that a network was made from; raises DataError if it is not found."""
     written = network.made_from.get("path", "")
-    beside = source.path.parent / Path(written).name
-    places = (
-        [source.onnx] if source.onnx else [Path(written), beside, beside.parents[1] / beside.name]
-    )
+    folder, name = source.path.absolute().parent, Path(written).name
+    places = [source.onnx] if source.onnx else [Path(written), folder / name, folder.parent / name]
     for place in places:
         if place.is_file():
             return place

@@ -1,9 +1,10 @@
-"""A linear map as a sum of Kronecker products: channels times places.
+"""A linear map as a sum of Kronecker products: matrices of channels times matrices of places.
 
-A convolution does the same at every place: for each tap of its kernel, one matrix (out, in) between
-channels, and the pairs of places that see each other through that tap. Chains of convolutions,
-poolings and index maps stay such sums, so that synapses are counted and listed without ever
-multiplying out the matrix of the whole chain.
+A place is a spatial position (row, column), flattened. A convolution does the same at every place:
+each element of its kernel is a matrix (out, in) between channels, applied to all pairs of places
+(output, input) that this element connects. Chains of convolutions, poolings and index maps stay
+such sums, so that synapses are counted and listed without ever multiplying out the matrix of the
+whole chain.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from spinn_convert.linear.kernel_elements import kernel_elements, seen_inputs
 from spinn_convert.linear.ops import Conv, Dense, Floats, Gather, Ints, LinearOp, Scale, Shape
 from spinn_convert.linear.ops import linear_shape as shape_after
-from spinn_convert.linear.taps import conv_taps, seen_inputs
 
 Channels: TypeAlias = sparse.csr_array | Floats
-"""Sparse, or dense where that is smaller and multiplies faster."""
+"""Matrix (out, in) between channels: sparse, or dense where that is smaller and faster."""
 DENSE = 0.1
+"""Share of non-zero entries above which it is dense."""
 MOST_PATTERNS = 64
-"""More different rows of an index map or columns of a factor are not worth telling apart."""
+"""A Gather that treats places in more different ways, by channel, or a Scale with more different
+columns, becomes one sparse matrix instead of that many blocks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +104,13 @@ def _blocks_of(op: LinearOp, shape: Shape) -> Blocks:
 
 
 def _of_conv(op: Conv, shape: Shape) -> Blocks:
-    """One block per tap; taps with the same weights, as those of a mean, are one."""
+    """Return a block per kernel element; those with equal weights, as of a mean, share one."""
     out_shape = shape_after(op, shape)
     inputs = np.arange(prod(shape[1:]), dtype=np.int32).reshape(shape[1:])
     outputs = np.arange(prod(out_shape[1:]), dtype=np.int32).reshape(out_shape[1:])
     found: dict[bytes, tuple[Channels, list[Ints], list[Ints]]] = {}
     per_group = len(op.weight) // op.groups
-    for ky, kx, rows, columns in conv_taps(op, shape):
+    for ky, kx, rows, columns in kernel_elements(op, shape):
         weight = np.ascontiguousarray(op.weight[:, :, ky, kx])
         key = weight.tobytes()
         if key not in found:
@@ -145,7 +148,10 @@ def _diagonal(values: Floats) -> sparse.csr_array:
 
 
 def _of_gather(op: Gather, shape: Shape) -> Blocks:
-    """One block per pattern of places, if every channel copies from one channel."""
+    """Return a block per pattern of copied places, if every channel copies from one channel only.
+
+    Otherwise, or with more than MOST_PATTERNS, a single block.
+    """
     (channels, places), (inputs, input_places) = _view(op.shape), _view(shape)
     index = op.index.reshape(channels, places)
     source = np.where(index < 0, -1, index // input_places).max(1)
@@ -188,7 +194,10 @@ def _disjoint(
     channels: tuple[int, int],
     places: tuple[int, int],
 ) -> Blocks:
-    """Regroup a sum of kron(C, S), of those shapes, so that no entry of the S is there twice."""
+    """Regroup a sum of kron(C, S) so that no entry is in more than one S.
+
+    channels, places: shapes of every C and S.
+    """
     if not pairs:
         return Blocks((sparse.csr_array(channels),), (sparse.csr_array(places),))
     coordinates = [s.tocoo() for _, s in pairs]

@@ -34,9 +34,11 @@ PIECE = 4_000_000
 """Synapses that are listed at a time."""
 
 MOST_ZEROS = 2**24
-"""Between the groups of a convolution: with more it is not merged with its neighbour."""
+"""A grouped convolution is merged with its neighbour by filling the weights between its groups with
+zeros, unless these would be more than this."""
 
 Synapses = tuple[NDArray[np.int64], NDArray[np.int64], Floats]
+"""Indices of source and target neurons, and weights; three arrays of one length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class LinearMap:
 
 
 def then(first: LinearMap, *ops: LinearOp) -> LinearMap:
-    """Return `first` followed by `ops`, neighbours merged where the result is as small."""
+    """Return `first` followed by `ops`, neighbours merged where that makes no more weights."""
     chain, shapes = list(first.ops), [first.in_shape]
     for op in chain:
         shapes.append(linear_shape(op, shapes[-1]))
@@ -102,7 +104,7 @@ def _merge(a: LinearOp, b: LinearOp, shape: Shape) -> LinearOp | None:
 
 
 def _scale_behind(scale: LinearOp, gather: Gather, shape: Shape) -> Scale:
-    """Return what scales the result of `gather` as `scale` does its input, a tensor of `shape`."""
+    """Return the scale after `gather` that equals `scale` before it, on a tensor of `shape`."""
     factor = scale.factor if isinstance(scale, Scale) else np.ones(1, np.float32)
     if factor.size == 1:
         return Scale(factor.reshape((1,) * len(gather.shape)))
@@ -144,7 +146,7 @@ def _pointwise(op: Conv) -> bool:
 
 
 def _compose_convs(a: Conv, b: Conv) -> Conv:
-    """Return `b` after `a`, one of which is a 1x1 convolution; its synapses are the product's."""
+    """Return one convolution equal to `a` then `b`, one of which has a 1x1 kernel."""
     first, second = _ungrouped(a), _ungrouped(b)
     weight = np.tensordot(second, first, (1, 0)).transpose(0, 3, 1, 4, 2, 5)
     kernel = a.weight.shape[2] * b.weight.shape[2], a.weight.shape[3] * b.weight.shape[3]
@@ -154,7 +156,7 @@ def _compose_convs(a: Conv, b: Conv) -> Conv:
 
 
 def _zeros(op: Conv) -> int:
-    """Return how many zeros between groups the full weights have."""
+    """Return how many zeros `_ungrouped` fills in."""
     return op.weight.size * (op.groups - 1)
 
 
@@ -253,8 +255,8 @@ def _copies_once(op: Gather) -> bool:
 def synapses(linear: LinearMap, bits: int) -> Iterator[Synapses]:
     """Yield (pre, post, weight) arrays, weights rounded to 2^-bits and never zero.
 
-    Neuron indices are those of the flattened (C, H, W) tensors. No piece is longer than a few
-    million, unless the whole map is a single matrix.
+    Neuron indices are those of the flattened (C, H, W) tensors. No array has more than PIECE
+    elements, unless a single weight stands for more synapses than that.
     """
     parts = blocks(linear.ops, linear.in_shape)
     for channels, places in zip(parts.channels, parts.places):

@@ -1,4 +1,4 @@
-"""The operators of a graph: four linear ones, a sum, and two that need neurons.
+"""The operators of a graph: four linear ones, a sum, and two that need neurons (Relu, MaxPool).
 
 Every linear ONNX operator is a chain of the four: average pooling is a depthwise `Conv`, batch
 normalisation a `Scale`, slicing, concatenation and upsampling a `Gather`. Tensors have no batch
@@ -82,7 +82,7 @@ class Relu:
 
 @dataclass(frozen=True, eq=False)
 class MaxPool:
-    """Maximum over a window; padding (top, left, bottom, right) never wins."""
+    """Maximum over a window (height, width); padding (top, left, bottom, right) is left out."""
 
     kernel: Pair
     stride: Pair
@@ -94,7 +94,7 @@ Op = Input | Affine | Sum | Relu | MaxPool
 
 
 def window_positions(size: int, kernel: int, stride: int, dilation: int, pads: Pair) -> int:
-    """Return how many windows fit along one axis."""
+    """Return how many windows fit along one axis of `size` elements; pads: (before, after)."""
     return (size + sum(pads) - dilation * (kernel - 1) - 1) // stride + 1
 
 

@@ -1,4 +1,4 @@
-"""How many threads there are, and how many torch computes with for as long as it matters."""
+"""The number of usable cores, and torch's number of threads within a block of code."""
 
 from __future__ import annotations
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import onnx
 
-from spinn_convert.model.file import ancestors, reads, subgraphs
+from spinn_convert.model.reading import reads, subgraphs
+from spinn_convert.model.source.file import ancestors
 
 PRODUCTS = {
     *("MatMul", "Gemm", "FusedMatMul", "MatMulInteger", "MatMulIntegerToFloat", "QLinearMatMul"),
-    *("QGemm", "DynamicQuantizeMatMul", "MatMulNBits"),
+    *("QGemm", "DynamicQuantizeMatMul", "MatMulNBits", "Einsum"),
 }
 WEIGHTED = {
     *("Conv", "ConvTranspose", "FusedConv", "ConvInteger", "QLinearConv", "DeformConv"),

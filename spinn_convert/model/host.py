@@ -10,10 +10,10 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from spinn_convert.errors import DataError, Problem
+from spinn_convert.errors import DataError, ModelError, Problem
 from spinn_convert.linear.ops import Floats
-from spinn_convert.model.file import PROVIDERS, by_onnxruntime, described, part
-from spinn_convert.model.load import Model, simplified
+from spinn_convert.model.load import Model, for_one_image, simplified
+from spinn_convert.model.source.file import PROVIDERS, by_onnxruntime, described, part
 from spinn_convert.network.recording import Progress, silent
 
 BATCH = 50
@@ -52,12 +52,35 @@ def run(
     threads: int,
     progress: Progress = silent,
 ) -> Iterator[list[Any]]:
-    """Yield the outputs of a part of the file, or of one made from it, batch by batch."""
-    batch, session = model.batch or min(BATCH, len(images)), _session(model, proto, threads)
-    for start in range(0, len(images), batch):
-        chunk = images[start : start + batch]
-        yield _in_batch(session, model, {model.source.input: chunk}, len(chunk), batch)
-        progress(min(start + batch, len(images)), len(images))
+    """Yield the outputs of a part of the file, or of one made from it, batch by batch.
+
+    Raises ModelError if onnxruntime cannot compute them, or only for one image at a time.
+    """
+    try:
+        batch, session = model.batch or min(BATCH, len(images)), _session(model, proto, threads)
+        for start in range(0, len(images), batch):
+            chunk = images[start : start + batch]
+            yield _in_batch(session, model, {model.source.input: chunk}, len(chunk), batch)
+            progress(min(start + batch, len(images)), len(images))
+    except ModelError as error:
+        if model.batch is not None or len(images) == 1:
+            raise
+        _one_by_one(model, images[:1], [value.name for value in proto.graph.output], threads)
+        raise ModelError([for_one_image(model)]) from error
+
+
+def mixes_images(model: Model, images: Floats, name: str, threads: int) -> bool:
+    """Return if a tensor is another when the images are given one by one."""
+    together = np.concatenate([found for (found,) in tensors(model, images, [name], threads)])
+    alone = _one_by_one(model, images, [name], threads)
+    return together.shape != alone.shape or not np.allclose(together, alone, rtol=0.01, atol=1e-3)
+
+
+def _one_by_one(model: Model, images: Floats, names: Sequence[str], threads: int) -> NDArray[Any]:
+    """Return the first of the tensors `names`, computed for each image alone."""
+    file = part(simplified(model, 1), [model.source.input], names)
+    batches = [run(model, file, images[i : i + 1], threads) for i in range(len(images))]
+    return np.concatenate([found[0] for batch in batches for found in batch])
 
 
 def core_input(

@@ -15,17 +15,6 @@ from spinn_convert.errors import ModelError, Problem
 from spinn_convert.linear.ops import Affine, Floats, Gather, Input, MaxPool, Shape
 from spinn_convert.linear.threads import available_cores
 from spinn_convert.model.cut import Cut, cut
-from spinn_convert.model.file import (
-    Source,
-    ancestors,
-    averaged,
-    described,
-    evaluated,
-    parse,
-    reads,
-    simplify,
-    static_shape,
-)
 from spinn_convert.model.graph import Graph, Node
 from spinn_convert.model.moved import File
 from spinn_convert.model.nodes import (
@@ -39,7 +28,18 @@ from spinn_convert.model.nodes import (
     used_tensors,
 )
 from spinn_convert.model.operators import Tensor, Unsupported
+from spinn_convert.model.reading import reads
 from spinn_convert.model.refusal import Refused, refuse_quantised, together
+from spinn_convert.model.source.file import (
+    Source,
+    ancestors,
+    averaged,
+    described,
+    evaluated,
+    parse,
+    simplify,
+    static_shape,
+)
 
 if TYPE_CHECKING:
     from spinn_convert.model.host import ImageSequence
@@ -167,9 +167,21 @@ def _load(source: Source, sizes: tuple[int, ...]) -> Model:
 
 @lru_cache(maxsize=1)
 def simplified(model: Model, batch: int) -> onnx.ModelProto:
-    """Return the whole file for a batch, folded by onnxruntime."""
+    """Return the whole file for a batch, folded by onnxruntime; ModelError if it cannot be."""
     image = model.image_shape
-    return simplify(model.source, (model.batch or batch, *image) if model.batched else image)
+    try:
+        return simplify(model.source, (model.batch or batch, *image) if model.batched else image)
+    except ModelError as error:
+        if model.batch is not None or batch == 1:
+            raise
+        raise ModelError([for_one_image(model)]) from error
+
+
+def for_one_image(model: Model) -> Problem:
+    """Return what is wrong with a file whose batch is open though its nodes are for one image."""
+    what = f"the batch of {model.source.input} is open, but its nodes are right for one image only"
+    fix = "export the model with a batch of 1, or without fixed shapes"
+    return Problem(str(model.path), what, fix)
 
 
 def _sizes(source: Source, image_shape: Shape | None) -> tuple[int, ...]:

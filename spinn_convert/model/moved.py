@@ -17,9 +17,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 from spinn_convert.errors import ModelError
-from spinn_convert.model.file import Source, computed, described, evaluated, part, simplify
 from spinn_convert.model.operators import Array, Tensor, Unsupported, Value
 from spinn_convert.model.operators.steps import Index, elements, gathered
+from spinn_convert.model.source.file import Source, computed, described, evaluated, part, simplify
 
 MOVING = frozenset(
     {

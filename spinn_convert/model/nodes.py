@@ -11,10 +11,10 @@ from onnx import helper, numpy_helper
 from spinn_convert.errors import ModelError
 from spinn_convert.linear.maps import LinearMap
 from spinn_convert.linear.ops import Affine, MaxPool, Shape, pooled_shape
-from spinn_convert.model.file import reads
 from spinn_convert.model.graph import Node
 from spinn_convert.model.moved import Astray, File, Moved, moved, of_one_image
 from spinn_convert.model.operators import Array, Step, Tensor, Unsupported, read
+from spinn_convert.model.reading import reads
 from spinn_convert.model.refusal import Refused, together
 
 Values = dict[str, Tensor | Array | Moved | None]
@@ -71,6 +71,8 @@ def read_nodes(
         except Unsupported as error:
             node = error.node if isinstance(error, Astray) else proto
             refused.append(Refused(named(node), node.op_type, error.what, error.fix))
+            if node is not proto:
+                continue
             known = {name: (shapes or {}).get(name, ()) for name in proto.output}
             values.update({name: Tensor(name, s[1:]) for name, s in known.items() if len(s) > 1})
     if refused:

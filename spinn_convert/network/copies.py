@@ -1,11 +1,11 @@
-"""Several neurons for one activation: finer rates in the same steps, where a layer needs them.
+"""Several neurons for one activation: finer rates in the same number of steps.
 
 k neurons with the same input and initial potentials (j + v) / k, j = 0 ... k - 1, fire together as
 one neuron with a threshold k times smaller would: sum_j floor(x + j / k) = floor(k x) (Hermite's
 identity). So a rate over T steps has k T levels, at k times the neurons, synapses and spikes of
-that layer. It pays for the first layers, as every later one sees their spikes: the very first alone
-makes more than half of the rounding error (`benchmarks/rounding_by_layer.py`), and those of the
-first stage, which have the fewest synapses per neuron, cost the fewest events.
+that layer. Only the first layers are copied, as rounding there reaches all later ones: the very
+first alone makes more than half of the rounding error (`benchmarks/rounding_by_layer.py`), and
+those of a ResNet's first stage, with the fewest synapses per neuron, add the fewest events.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from spinn_convert.linear.ops import Floats, Scale
 from spinn_convert.network.records import Network, Population, Projection, neurons
 
 MOST_ADDED = 0.45
-"""Neurons, as a share of those of the network without copies."""
+"""Neurons that copies may add, as a share of the neurons of the network without copies."""
 MOST_LAYERS = 10
-"""The first stage of ResNet-50 and -101; in the latter, 21 layers gain nothing over these."""
+"""Layers copied at most: as many as the first stage of ResNet-50 and -101 has. In ResNet-101,
+copies of 21 layers need no fewer steps than copies of these."""
 
 
 def groups(network: Network) -> list[tuple[Population, ...]]:
-    """Return the populations, each with its copies, which have the very same input."""
+    """Return every population together with its copies, which share its incoming maps."""
     found: dict[object, list[Population]] = {}
     for population in network.populations:
         inputs = [(p.source, p.delay, id(p.map)) for p in network.incoming(population)]
@@ -34,10 +35,7 @@ def groups(network: Network) -> list[tuple[Population, ...]]:
 
 
 def affordable(network: Network, copies: int) -> int:
-    """Return how many of the first layers get copies: one or more, at most MOST_LAYERS.
-
-    So many that the copies add at most MOST_ADDED.
-    """
+    """Return how many of the first layers get copies, by MOST_ADDED and MOST_LAYERS; at least 1."""
     most, added = MOST_ADDED * neurons(network), 0
     layers = min(network.depth, MOST_LAYERS)
     for depth in range(layers):
@@ -48,9 +46,9 @@ def affordable(network: Network, copies: int) -> int:
 
 
 def multiplied(network: Network, copies: int, layers: int | None = None) -> Network:
-    """Return the network with `copies` populations for each of the first `layers` by depth.
+    """Return the network with `copies` populations for each one of a depth below `layers`.
 
-    layers: None for all that are affordable.
+    layers: None for `affordable`.
     """
     if layers is None:
         layers = affordable(network, copies)

@@ -1,7 +1,7 @@
-"""The rate network: what the spiking network tends to when time is long.
+"""The rate network: the rates that the spiking network approaches over many time steps.
 
-Every population computes min(max(sum of maps + bias, 0), 1), in units of its scale. Clipped at 1,
-this is the ReLU1 network, whose accuracy predicts that of the spiking network; unclipped, it
+Every population computes min(max(sum of maps + bias, 0), 1), in units of its scale. This is the
+ReLU1 network, whose accuracy predicts that of the spiking network. Without the minimum, it
 computes the same function as the ONNX file.
 """
 
@@ -17,12 +17,14 @@ from spinn_convert.linear.ops import Floats
 from spinn_convert.network.records import Network, Population
 
 CHUNK = 64
+"""Images computed at a time."""
 
 
 def input_currents(network: Network, values: Floats) -> dict[str, Floats]:
-    """Return thresholds per step (B, *shape) of each population that sees the analog input.
+    """Return the current (B, *shape) into each population that has a projection from the input.
 
-    values: normalised images (B, *input shape). The bias is included; the sum is on the grid.
+    In thresholds per step, bias included, rounded to multiples of 2^-bits. values: input
+    (B, *input shape) of the network.
     """
     import torch
 
@@ -39,9 +41,10 @@ def input_currents(network: Network, values: Floats) -> dict[str, Floats]:
 
 
 def rates(network: Network, values: Floats, clip: bool) -> Iterator[dict[str, Floats]]:
-    """Yield the activations of all populations, chunk by chunk of images, in their units.
+    """Yield the activations (CHUNK or fewer images, *shape) of all populations, by name.
 
-    values: normalised images (B, *input shape). clip: at one spike per step (ReLU1).
+    In units of the ANN: rate times scale. values: input (B, *input shape) of the network. clip:
+    whether rates are clipped at one spike per step (ReLU1).
     """
     import torch
 

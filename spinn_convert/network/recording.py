@@ -1,4 +1,4 @@
-"""What goes into a simulation and what comes out of it."""
+"""What a simulation is given (Stimulus, Settings) and what it returns (Recording)."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from numpy.typing import NDArray
 from spinn_convert.linear.ops import Floats
 
 Progress = Callable[[int, int], None]
-"""Called with (done, total) images or parts of images."""
+"""Called with (done, total), in images or parts of images."""
 
 
 def silent(done: int, total: int) -> None:
-    """Report no progress."""
+    """Report no progress: a Progress that does nothing."""
 
 
 Watch = Callable[[str], Progress]
-"""Called with the name of a phase that begins; returns where to report its progress."""
+"""Called with the name of a phase that begins; returns what to call with its progress."""
 
 
 def unwatched(phase: str) -> Progress:
-    """Watch nothing."""
+    """Report no phases: a Watch that does nothing."""
     return silent
 
 
 @dataclass(frozen=True, eq=False)
 class Stimulus:
-    """What the core gets, (B, *input shape), each presented as a constant current.
+    """The input of the network, one image after another, each as constant currents.
 
-    calibration: the same of images that a backend may size its numbers with.
+    values: of `Model.core_input`, float32 (B, *input shape). calibration: the same of other images,
+    on which a board backend measures the ranges of its fixed-point numbers; None for `values`.
     """
 
     values: Floats
@@ -42,11 +43,11 @@ class Stimulus:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to simulate: time steps per image, CPU threads, populations whose spikes to keep.
+    """How to simulate. steps: per image. record: names of populations whose spikes to return.
 
-    board: sPyNNaker's configuration file of the machine, for the backend that needs one, None for
-    ~/.spynnaker.cfg. connectors: "lists" of synapses there (None says the same), or "convolutions",
-    or "auto" for what takes less.
+    board: sPyNNaker's configuration file of the machine, only for the backend spinnaker; None for
+    ~/.spynnaker.cfg. connectors: how that backend stores synapses, as "lists" (None: the same), as
+    kernels where possible ("convolutions"), or as what takes less ("auto").
     """
 
     steps: int
@@ -60,10 +61,11 @@ class Settings:
 class Recording:
     """What a backend measured; B images, T steps.
 
-    spike_counts: per spiking population, int64 (B,). synaptic_events: int64 (B,), deliveries to
-    synapses. readout: per readout, float32 (B, T, *shape), membrane potential after each step, in
-    units of the output. spikes: per recorded population, int32 (n, 3) rows (image, step, neuron)
-    in that order. timing: seconds by phase. details: what else this backend says, for report.json.
+    spike_counts: per spiking population, int64 (B,). synaptic_events: int64 (B,), spikes delivered,
+    one for each synapse of the neuron that fires. readout: per readout population, float32
+    (B, T, *shape), membrane potential after each step, in units of the ANN's output. spikes: per
+    recorded population, int32 (n, 3) rows (image, step, neuron), sorted in this order. timing:
+    seconds by phase. details: measurements that only this backend has, for report.json.
     """
 
     backend: str

@@ -1,12 +1,12 @@
-"""The spiking network: populations and projections, unitless, with threshold 1.
+"""The spiking network: populations and projections, with potentials in units of the threshold.
 
 A population holds integrate-and-fire neurons. At step t >= release a neuron updates
 
     V <- V + bias + sum over projections of weight * spike(t - delay);  spike if V >= 1, V <- V - 1
 
-or V <- v_reset at a spike, where there is one. Before its release it holds V at its initial value
-and drops input (voltage clamping by delayed gating; Mueller et al. 2021). A readout integrates in
-the same way and never spikes.
+or V <- v_reset at a spike, if the population has one. Before its release a neuron holds V at
+v_init and ignores its input (voltage clamping by delayed gating; Mueller et al. 2021). A readout
+integrates in the same way and never spikes.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 class Population:
     """Neurons of one kind: "input" (analog values), "spiking" or "readout".
 
-    shape: (C, H, W) or (N,). bias, v_init: thresholds per step and thresholds; they broadcast to
-    `shape`. scale: (C,), the activation that a rate of one spike per step stands for. depth: the
-    longest path from the first spiking layer. release: first step at which it integrates.
-    ceiling: of the activation, in units of the ANN, where the ANN clips it. v_reset: thresholds,
-    where a spike puts V; None for reset by subtraction.
+    shape: (C, H, W) or (N,). bias: in thresholds per step, and v_init: initial potential, in
+    thresholds; both broadcast to `shape`. scale: (C,), the activation that a rate of one spike per
+    step stands for. depth: number of spiking layers before it on the longest path; -1 for the
+    input. release: first step at which it integrates. ceiling: value at which the ANN clips the
+    activation (Clip, ReLU6), in its units. v_reset: potential after a spike, in thresholds,
+    broadcasts to `shape`; None for reset by subtraction.
     """
 
     name: str
@@ -58,7 +59,11 @@ class Population:
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Synapses from one population to another; weights in thresholds, delay in steps."""
+    """Synapses between two populations, given by their names; `map` makes weights of them.
+
+    map: from the shape of the source to that of the target; its weights are in thresholds per
+    spike (from the input: thresholds per step and unit). delay: steps from a spike to its arrival.
+    """
 
     source: str
     target: str
@@ -71,10 +76,11 @@ class Network:
     """Populations in topological order and their projections.
 
     A simulator rounds weights, biases and input currents to multiples of 2^-bits, so that sums are
-    exact in any order and every simulator computes the same spikes. clamp_delay: d in N(l) = d * l.
-    made_from: the model's path and SHA-256, and the method, as text. steps, read_out: time steps
-    per image, and from when the output is read ("all" or "late"), if the network was tuned for
-    them; None for what `network.timing` says.
+    exact in any order and every simulator computes the same spikes. clamp_delay: d in
+    release = (1 + d) * depth. made_from: the model's path and SHA-256, and the method, as text.
+    steps: time steps per image. read_out: "all" to read what the outputs have integrated since
+    step 0, "late" to leave out the first steps. Both are set if the network was tuned for them;
+    None for the defaults of `network.timing`.
     """
 
     populations: tuple[Population, ...]
@@ -103,12 +109,12 @@ class Network:
 
     @property
     def spiking(self) -> tuple[Population, ...]:
-        """All spiking populations."""
+        """All spiking populations, in topological order."""
         return tuple(p for p in self.populations if p.kind == "spiking")
 
     @property
     def readouts(self) -> tuple[Population, ...]:
-        """All readouts."""
+        """All readout populations, one per output of the model."""
         return tuple(p for p in self.populations if p.kind == "readout")
 
     @property
@@ -117,7 +123,10 @@ class Network:
         return max(p.depth for p in self.populations)
 
     def save(self, path: Path | str) -> None:
-        """Write the network as an .npz file that `load` reads; replaces the file."""
+        """Write the network as an .npz file that `load` reads; an existing file is replaced.
+
+        Raises OSError if the file cannot be written.
+        """
         from spinn_convert.network import store
 
         store.save(self, Path(path))
@@ -130,7 +139,7 @@ class Network:
         return store.load(Path(path))
 
     def summary(self) -> str:
-        """Return a table as text: shape, neurons, synapses and scales of every population."""
+        """Return a table as text: shape, neurons, synapses, scales and release by population."""
         from spinn_convert.network import summary
 
         return summary.text(self)
@@ -140,17 +149,18 @@ class Network:
 
         sim: pyNN.nest or pyNN.spiNNaker, set up by the caller with timestep=1.0 (ms), and on NEST
         with min_delay=1.0, spike_precision="on_grid" and a max_delay of the longest shortcut.
-        calibration: core inputs (B, *input shape) that a board's numbers are sized with; NEST needs
-        none. The result has `populations` and `projections` by name, to be recorded, inspected,
-        perturbed and connected, and `present(image, steps)`, which runs the simulation for one
-        image, a row of `Model.core_input`. Raises BackendError if the simulation is unfit.
+        calibration: rows of `Model.core_input` (B, *input shape), on which the ranges of a board's
+        fixed-point numbers are measured; NEST needs none. The result has `populations` and
+        `projections` by name, to be recorded, inspected, perturbed and connected, and
+        `present(image, steps)`, which runs the simulation for one image, a row of
+        `Model.core_input`. Raises BackendError if `sim` is another simulator or set up otherwise.
         """
         from spinn_convert.backends.in_pynn import to_pynn
 
         return to_pynn(self, sim, calibration)
 
     def incoming(self, population: Population) -> tuple[Projection, ...]:
-        """Projections onto a population."""
+        """Projections onto a population, those from the input included."""
         return tuple(p for p in self.projections if p.target == population.name)
 
     def synaptic(self) -> tuple[Projection, ...]:

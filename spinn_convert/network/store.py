@@ -26,8 +26,9 @@ from spinn_convert.network.records import Network, Population, Projection
 from spinn_convert.network.store_check import check_network
 
 FORMAT = 2
+"""Format that `save` writes."""
 READ = (1, 2)
-"""Format 1 has no `steps` and `read_out`."""
+"""Formats that `load` reads; files of format 1 have no `steps` and `read_out`."""
 REMEDY = "convert the model again"
 RECORDS = {
     record.__name__: record
@@ -78,7 +79,7 @@ def _encode(value: Any, arrays: dict[str, NDArray[np.generic]]) -> Any:
 
 
 def _decoder(arrays: Arrays) -> cattrs.Converter:
-    """Return what makes records of the header, every field of exactly its declared type."""
+    """Return the converter from header to records, which takes only the declared types."""
     converter = strict_converter()
     in_memory = converter.get_structure_hook(NDArray[np.float32])
 

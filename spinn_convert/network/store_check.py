@@ -1,4 +1,4 @@
-"""What a network must fulfil that was read from a file: shapes that fit, and names that exist."""
+"""Checks of a network read from a file: shapes fit, names exist, numbers are in range."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from spinn_convert.network.records import Network, Population, Projection
 
 KINDS = ("input", "spiking", "readout")
 MOST_BITS = 30
+"""Weights are multiples of 2^-bits, computed as 32-bit integers."""
 
 
 def check_network(network: Network) -> None:
-    """Raise ValueError with the first thing that does not fit together."""
+    """Raise ValueError with the first check that fails."""
     for problem in (*_population_problems(network), *_projection_problems(network)):
         raise ValueError(problem)
 
@@ -23,11 +24,11 @@ def check_network(network: Network) -> None:
 def _population_problems(network: Network) -> Iterator[str]:
     names = [population.name for population in network.populations]
     if len(set(names)) < len(names):
-        yield "two populations have one name"
+        yield "two populations have the same name"
     if [p.kind for p in network.populations].count("input") != 1:
-        yield "it needs one input population"
+        yield "it does not have exactly one input population"
     if not 0 <= network.bits <= MOST_BITS:
-        yield f"weights of {network.bits} bits"
+        yield f"weights have {network.bits} fractional bits, not 0 to {MOST_BITS}"
     if network.steps is not None and network.steps < 1:
         yield f"{network.steps} time steps"
     for population in network.populations:
@@ -43,7 +44,7 @@ def _values_problems(p: Population) -> Iterator[str]:
     elif not all(_broadcasts(a.shape, p.shape) for a in per_neuron):
         yield f"bias or potential of population {p.name} does not fit its shape {p.shape}"
     elif p.scale.shape != p.shape[:1]:
-        yield f"population {p.name} needs one scale per channel"
+        yield f"population {p.name} of shape {p.shape} has scales of shape {p.scale.shape}"
     elif not all(np.isfinite(a).all() for a in (*per_neuron, p.scale)):
         yield f"population {p.name} has values that are NaN or infinite"
 
@@ -66,7 +67,7 @@ def _map_problems(projection: Projection, source: Population, target: Population
         return
     for op in projection.map.ops:
         if not _is_sound(op):
-            yield f"{where} has an operator {type(op).__name__} that is none"
+            yield f"{where} has an operator {type(op).__name__} with values out of range"
             return
         shape = linear_shape(op, shape)
     if shape != target.shape:

@@ -17,8 +17,8 @@ HEADERS = ("population", "shape", "neurons", "fan-in", "synapses", "scale", "rel
 class Row:
     """One population: neurons, mean synapses per neuron, synapses, and the step of its release.
 
-    scale: least and largest activation that a rate of one spike per step stands for; None where no
-    scale was calibrated, and of readouts.
+    scale: smallest and largest of its channels, the activations that a rate of one spike per step
+    stands for; None for readouts and for networks that are not calibrated.
     """
 
     name: str
@@ -82,7 +82,7 @@ def _row(network: Network, population: Population, synapses: int) -> Row:
 
 
 def as_json(network: Network) -> dict[str, Any]:
-    """Return the table for machines: model, depth, and all populations."""
+    """Return the table as JSON: the model, depth, clamp delay, reset, and all populations."""
     return {
         "model": dict(network.made_from),
         "depth": network.depth,

@@ -1,4 +1,4 @@
-"""How long a network needs, and from when its output is read, where the user does not say."""
+"""Default time steps per image, and default read-out, of a network."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from typing import Literal
 from spinn_convert.network.records import Network
 
 ReadOut = Literal["all", "late"]
+"""Read what an output has integrated since step 0, or leave out the first steps: see `readout`."""
 
 STEPS_AFTER_CLAMP = 48
+"""Steps after the output's release, for networks with a clamp delay."""
 STEPS_WITHOUT_CLAMP = 32
-"""And the depth: the first spikes have passed the sooner, the fewer layers there are."""
+"""Steps after the output's release, for networks without a clamp delay. The depth is added: in
+deeper networks, the early spikes that come before their inhibition last longer."""
 STEPS_FROM_ZERO = 300
-"""Where membranes start at 0 and nothing is held, as in the basic conversion."""
+"""Steps after the output's release where membranes start at 0 without a clamp, as in the basic
+conversion."""
 STEPS_ON_BOARD = 72
-"""And the depth; a board's integers and late read-out take some more."""
+"""Steps on a board, to which the depth is added; its integer arithmetic and late read-out need
+more than the float simulators."""
 BOARD_CYCLE = 16
-"""A board presents the next image after a multiple of so many steps."""
+"""A board starts every image at a multiple of so many steps."""
 
 
 def default_steps(network: Network, on_board: bool = False) -> int:
@@ -35,10 +40,10 @@ def default_steps(network: Network, on_board: bool = False) -> int:
 
 
 def default_read_out(network: Network) -> ReadOut:
-    """Return "late" where the first spikes may come before their inhibition, else "all".
+    """Return the network's own read-out, else "late" where spikes may come before their inhibition.
 
-    They cannot where layers are held until their inputs have settled, and hardly where membranes
-    start at 0.
+    They cannot with a clamp delay, which holds every layer until its inputs have settled, and
+    hardly do where membranes start at 0: there it is "all".
     """
     if network.read_out is not None:
         return network.read_out

@@ -1,4 +1,4 @@
-"""The file's own output from the network's readouts: what the scores are computed from."""
+"""Compute the ONNX file's output from the network's readouts, by onnxruntime."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from spinn_convert.network.recording import Progress, Recording
 from spinn_convert.network.records import Network
 
 Logits = Callable[[Mapping[str, Floats], Floats], Floats]
-"""From activations of readouts (B, *shape) and images to the file's output (B, classes)."""
+"""Called with the activations of readouts (B, *shape) by name, in units of the ANN, and the images
+(B, *image shape); returns the file's first output (B, classes)."""
 
 
 def decoder(model: Model, network: Network, threads: int) -> Logits:
-    """Return the function that runs the rest of the file on what the readouts say."""
+    """Return the function that runs the part of the file behind the readouts."""
     decode = host.decoder(model, threads)
 
     def logits(readouts: Mapping[str, Floats], images: Floats) -> Floats:
@@ -39,9 +40,9 @@ def relu1_logits(
     threads: int,
     progress: Progress,
 ) -> Floats:
-    """Return the outputs (B, classes) of the network clipped at one spike per step.
+    """Return the outputs (B, classes) of the rate network, clipped at one spike per step (ReLU1).
 
-    values: the core's input (B, *input shape) of the images.
+    values: input of the network for the images, (B, *input shape), of `Model.core_input`.
     """
     chunks: list[Floats] = []
     done = 0
@@ -62,7 +63,10 @@ def snn_logits(
     read_out: str,
     progress: Progress,
 ) -> Floats:
-    """Return the file's output (B, T, classes) as the spikes give it after every step."""
+    """Return the file's output (B, T, classes) after every step of the spiking network.
+
+    read_out: "all" or "late", see `network.readout`.
+    """
     steps = recording.settings.steps
     logits: list[Floats] = []
     for image in range(len(images)):

@@ -1,4 +1,4 @@
-"""Whether a network is good enough, for a user's own continuous integration."""
+"""Compare scores with the user's limits, for continuous integration (--fail-under-...)."""
 
 from __future__ import annotations
 

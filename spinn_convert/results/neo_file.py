@@ -23,7 +23,9 @@ from spinn_convert.network.recording import Recording
 from spinn_convert.network.records import Network
 
 EPOCHS = "image"
+"""Name of the epochs, one per image, that recording.nix has."""
 STEP_MS = 1.0
+"""Duration of a time step, ms."""
 
 
 def require_neo() -> None:
@@ -37,9 +39,9 @@ def require_neo() -> None:
 def output_block(
     recording: Recording, network: Network, predictions: NDArray[np.int64], read_out: str
 ) -> Any:
-    """Return the potentials as a Neo block, and how they are to be read.
+    """Return the output potentials of a recording as a Neo block.
 
-    predictions: of the ANN, (B,), for the agreement. read_out: "all" or "late".
+    Stored with it: predictions, classes (B,) that the ANN predicts, and read_out, "all" or "late".
     """
     import neo
     import quantities as pq
@@ -73,10 +75,10 @@ def output_block(
 def spike_block(recording: Recording, network: Network) -> Any:
     """Return the recorded populations' spikes as a Neo block: two arrays per population.
 
-    A population is a signal of its name that takes at every spike, in order of time, the value of
-    the neuron that fires. A train per neuron takes NixIO 25 ms and 15 kB each; this takes 12 bytes
-    per spike. So these are the times of neuron 7 of population "relu_3" in image 2, ms since that
-    image began:
+    A population is an irregularly sampled signal of its name: a sample at the time of every spike,
+    whose value is the index of the neuron that fires. It takes 12 bytes per spike; a spike train
+    per neuron would take NixIO 25 ms and 15 kB for each neuron. These are the times of neuron 7 of
+    population "relu_3" in image 2, in ms since that image began:
 
         block = neo.io.NixIO("spikes.nix", mode="ro").read_block()
         signals, length = block.segments[0].irregularlysampledsignals, block.annotations["steps"]
@@ -107,7 +109,7 @@ def spike_block(recording: Recording, network: Network) -> Any:
 def spikes(source: str | Path | Any) -> dict[str, NDArray[np.int32]]:
     """Return the spikes of each recorded population, int32 (n, 3) rows (image, step, neuron).
 
-    source: a file that `spike_block` was saved to, or its block. Raises DataError if it is not.
+    source: the file spikes.nix, or the block of `spike_block`. Raises DataError for anything else.
     """
     block, signals = _recorded(source)
     steps, found = int(block.annotations["steps"]), {}
@@ -143,7 +145,7 @@ def spike_trains(source: str | Path | Any, population: str) -> list[Any]:
 
 
 def _recorded(source: str | Path | Any) -> tuple[Any, dict[str, Any]]:
-    """Return a block, and its signals of spikes by population."""
+    """Return a block of spikes, and its signals by population; raises DataError if it has none."""
     block = read(Path(source)) if isinstance(source, str | Path) else source
     signals = {
         signal.name: signal
@@ -191,7 +193,7 @@ def save(block: Any, path: Path) -> None:
 
 
 def read(path: Path) -> Any:
-    """Return the first block of any file that Neo reads; raises DataError."""
+    """Return the first block of a file; raises DataError if Neo cannot read it."""
     require_neo()
     import neo
 
@@ -207,9 +209,10 @@ def read(path: Path) -> Any:
 
 
 def potentials(path: Path, block: Any, readout: str | None) -> tuple[Floats, int]:
-    """Return a readout's potentials (B, T, N), and its release; raises DataError.
+    """Return a readout's potentials (B, T, N), and the step from which it integrates (release).
 
-    readout: name of the signal; without, it is the only one, or the one called "v".
+    readout: name of the signal; None for the only one, or the one called "v". Raises DataError if
+    there is no such signal, or if images have different numbers of steps.
     """
     signals = [_signal(path, segment, readout) for segment in block.segments]
     if not signals:
@@ -225,7 +228,7 @@ def potentials(path: Path, block: Any, readout: str | None) -> tuple[Floats, int
 
 
 def ann_predictions(block: Any) -> NDArray[np.int64] | None:
-    """Return what the ANN predicts for each image, if the recording says so."""
+    """Return the classes (B,) that the ANN predicts, None if the recording does not hold them."""
     epochs = [e for segment in block.segments for e in segment.epochs if e.name == EPOCHS]
     return np.array([int(label) for label in epochs[0].labels]) if epochs else None
 

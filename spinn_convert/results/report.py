@@ -1,4 +1,4 @@
-"""What came out: accuracy beside the ANN's own, agreement with it, costs; as JSON and a picture."""
+"""Scores of a simulation (accuracy, agreement with the ANN), as JSON and as a picture."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from spinn_convert.network.recording import Recording
 from spinn_convert.network.records import Network, neurons, synapse_counts
 
 HALF_PERCENT = 0.005
+"""Loss of accuracy against the ANN up to which `Scores.first_step` counts an SNN as equal."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Fractions of the images: the ANN's and ReLU1's accuracy, the SNN's after each step (T,).
+    """Accuracy and agreement, as fractions of the images from 0 to 1; NaN where unknown.
 
-    NaN is what is not known.
+    ann, relu1: accuracy of the ANN, and of the network computed with rates clipped at one spike
+    per step. snn_by_step: the SNN's accuracy after each time step (T,). agreement_by_step: share
+    of images on which SNN and ANN predict the same class, after each time step (T,).
     """
 
     ann: float
@@ -40,21 +43,27 @@ class Scores:
 
     @property
     def agreement(self) -> float:
-        """The share of images, after the last step, on which SNN and ANN say the same."""
+        """Share of images on which SNN and ANN predict the same class, after the last step."""
         return float(self.agreement_by_step[-1])
 
     @property
     def first_step(self) -> int | None:
-        """Number of steps after which the SNN is first within 0.5 % of the ANN."""
+        """Number of steps after which the SNN's accuracy is first at the ANN's less 0.005."""
         return self.first_step_within(HALF_PERCENT)
 
     def first_step_within(self, loss: float) -> int | None:
-        """Return the number of steps after which the SNN is first within `loss` of the ANN."""
+        """Return the number of steps after which the SNN's accuracy first reaches ann - loss.
+
+        loss: a fraction of the images. None if it never does.
+        """
         close = np.flatnonzero(self.snn_by_step >= self.ann - loss)
         return int(close[0]) + 1 if len(close) else None
 
     def steps_to_agreement(self, wanted: float) -> int | None:
-        """Return the number of steps after which agreement stays at `wanted` or above."""
+        """Return the number of steps after which agreement stays at `wanted` or above.
+
+        wanted: a fraction of the images. None if agreement is below at the last step.
+        """
         short = np.flatnonzero(self.agreement_by_step < wanted)
         steps = int(short[-1]) + 2 if len(short) else 1
         return steps if steps <= len(self.agreement_by_step) else None
@@ -69,7 +78,7 @@ def score(
 ) -> Scores:
     """Compare outputs (B, T, N) with the ANN's (B, N) and labels (B,).
 
-    threshold: of the model, see model.classes; for a single output.
+    threshold: for models with a single output, class 1 is predicted above it (model.classes).
     """
     ann, relu1, snn = (predictions(o, threshold) for o in (ann_logits, relu1_logits, readout))
     return compare(snn, ann, labels, float((relu1 == labels).mean()))
@@ -89,7 +98,7 @@ def compare(
 
 
 def snn_json(scores: Scores) -> dict[str, Any]:
-    """Return the SNN's part of a report, without what needs the ANN where that is not known."""
+    """Return the SNN's part of report.json, without agreement where the ANN is unknown."""
     by_step = scores.snn_by_step
     content = {"accuracy": float(by_step[-1]), "accuracy_by_step": by_step.tolist()}
     if isnan(scores.ann):
@@ -136,7 +145,7 @@ def as_json(
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of all that shapes a result."""
+    """Return the versions of Python and of the packages that compute the result, by name."""
     found = {"python": platform.python_version()}
     for package in ("spinn_convert", "numpy", "torch", "onnxruntime", "pynn", "nest-simulator"):
         try:
@@ -147,10 +156,9 @@ def versions() -> dict[str, str]:
 
 
 def shown_steps(steps: int | None, depth: int, total: int) -> str:
-    """Return a number of steps beside the network's depth, or that `total` were not enough.
+    """Return in words a number of steps, split into depth and rest; None: "more than `total`".
 
-    Below the depth, no spike has passed all layers: the output was right without any, and there is
-    nothing to take the depth from.
+    A number below the depth is not split: the output was right before any spike reached it.
     """
     if steps is None:
         return f"more than {total}"

@@ -21,9 +21,10 @@ def score_recording(
 ) -> dict[str, Any]:
     """Return accuracy and agreement over time steps of the output potentials in a Neo file.
 
-    labels: .npz with the array `labels`, or .npy; the first of them belong to the images of the
-    recording. network: network.npz, to make sure that the recording is its own, and for the release
-    of its output. read_out: None for what the recording says, or "all" if it says nothing.
+    labels: .npz with the array `labels`, or .npy, in the order of the recording's images; there may
+    be more. network: network.npz, to check that the recording is of this network, and for the step
+    from which its output integrates. signal: name of the output's signal in the file; None if that
+    is clear. read_out: "all" or "late"; None for what the recording says, "all" if it says nothing.
     Raises DataError when they do not fit each other.
     """
     block = neo_recording.read(path)
@@ -53,7 +54,7 @@ def score_recording(
 def _fitting(
     labels: Path, values: NDArray[np.int64], path: Path, images: int, outputs: int
 ) -> NDArray[np.int64]:
-    """Return the labels of the images."""
+    """Return the labels of the recorded images (B,); raises DataError if they do not fit."""
     if len(values) < images:
         what = f"{len(values)} labels for the {images} images of {path}"
         raise DataError([Problem(str(labels), what, "give the labels of the images presented")])

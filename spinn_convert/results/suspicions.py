@@ -1,4 +1,4 @@
-"""What looks wrong with a model or its data, though nothing forbids it."""
+"""Warnings: signs that a model or its data are wrong, though they can be used."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from spinn_convert.files.data import Dataset, Images
 from spinn_convert.results.report import Scores
 
 SEEN = 100
-"""Images looked at."""
+"""Images of which the pixels are compared."""
 ENOUGH = 20
-"""Images that an accuracy says something of."""
+"""With fewer images, the ANN's accuracy is not compared with chance."""
 
 
 def suspicions(dataset: Dataset, scores: Scores, classes: int) -> tuple[str, ...]:
-    """Return in words what a user should look at before believing the scores."""
+    """Return a sentence for everything that a user should check before believing the scores."""
     found = []
     for name, images in (("images", dataset.images), ("calibration_images", dataset.calibration)):
         if _constant(images):

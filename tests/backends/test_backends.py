@@ -8,10 +8,9 @@ import torch
 
 from spinn_convert.backends.nest import backend as nest
 from spinn_convert.backends.reference import backend as reference
-from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.constant_reset import with_constant_reset
 from spinn_convert.conversion.method import PAPER
-from spinn_convert.files.data import normalised
+from spinn_convert.conversion.steps import converted
 from spinn_convert.model.host import tensors as run
 from spinn_convert.network import rate
 from spinn_convert.network.recording import Settings, Stimulus
@@ -28,6 +27,7 @@ def assert_same(a, b):
         assert np.array_equal(a.spikes[name], b.spikes[name]), name
 
 
+@pytest.mark.slow
 def test_dense_tensors_give_the_spikes_of_the_kernel(example, images, monkeypatch):
     network, stimulus = example[3], Stimulus(images[0][:3])
     settings = Settings(45, threads=2, record=("relu", "relu_9"))
@@ -36,6 +36,8 @@ def test_dense_tensors_give_the_spikes_of_the_kernel(example, images, monkeypatc
     assert_same(kernel, reference.run(network, stimulus, settings))
 
 
+@pytest.mark.slow
+@pytest.mark.nest
 def test_nest_gives_the_spikes_of_the_reference_on_images_in_a_row(example, images):
     """Four images on one build; the last ones are also the reference's alone."""
     network = example[3]
@@ -46,11 +48,13 @@ def test_nest_gives_the_spikes_of_the_reference_on_images_in_a_row(example, imag
     assert np.array_equal(alone.readout["logits"][0], on_nest.readout["logits"][3])
 
 
+@pytest.mark.slow
+@pytest.mark.nest
 @pytest.mark.parametrize("clamp_delay", [0, 1])
 def test_reset_to_a_constant_is_the_same_everywhere(example, images, monkeypatch, clamp_delay):
-    model, layers, data, _ = example
-    calibration, method = normalised(data.calibration), replace(PAPER, clamp_delay=clamp_delay)
-    network = conversion.calibrated(model, layers, calibration[:500], method, 2)
+    model, _, data, _ = example
+    calibration, method = data.calibration[:500], replace(PAPER, clamp_delay=clamp_delay)
+    network = converted(model, calibration, method, 2)
     network = with_constant_reset(network, calibration[:8], Settings(40, 2))
     settings = Settings(45, threads=2, record=("relu", "relu_9"))
     kernel = reference.run(network, Stimulus(images[0][:2]), settings)
@@ -59,6 +63,7 @@ def test_reset_to_a_constant_is_the_same_everywhere(example, images, monkeypatch
     assert_same(kernel, reference.run(network, Stimulus(images[0][:2]), settings))
 
 
+@pytest.mark.slow
 def test_rates_converge_as_one_over_steps(example, images):
     """The error of the mean logit against ReLU1 at least halves at four times the steps."""
     network, values = example[3], images[0][:20]
@@ -69,6 +74,7 @@ def test_rates_converge_as_one_over_steps(example, images):
     assert errors[1] < errors[0] / 2
 
 
+@pytest.mark.slow
 def test_extended_conversion_is_fast_and_lossless(example, images):
     model, _, _, network = example
     values, labels = images

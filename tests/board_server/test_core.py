@@ -6,10 +6,10 @@ import pytest
 
 pytest.importorskip("unicorn")
 
-from spinn_convert.board_server.board import Board
-from spinn_convert.board_server.chip import WATCHDOG
-from spinn_convert.board_server.geometry import geometry
-from spinn_convert.board_server.watch import Watch
+from spinn_convert.board_server.hardware.board import Board
+from spinn_convert.board_server.hardware.chip import WATCHDOG
+from spinn_convert.board_server.hardware.geometry import geometry
+from spinn_convert.board_server.hardware.watch import Watch
 from spinn_convert.emulator.system_ram import CPU_BLOCKS
 
 WAIT_FOR_INTERRUPT, BRANCH_TO_ITSELF = 0xEE070F90, 0xEAFFFFFE

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from spinn_convert.board_server import layout
-from spinn_convert.board_server.chip import ChipState
-from spinn_convert.board_server.geometry import geometry
-from spinn_convert.board_server.routes import Routes
+from spinn_convert.board_server.hardware import layout
+from spinn_convert.board_server.hardware.chip import ChipState
+from spinn_convert.board_server.hardware.geometry import geometry
+from spinn_convert.board_server.hardware.routes import Routes
 from spinn_convert.emulator.devices import FIXED_ROUTE, Packet
 from spinn_convert.errors import BackendError
 

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.calibrate import calibrate, calibrate_all
 from spinn_convert.conversion.convert import settled
-from spinn_convert.conversion.method import Method
 from spinn_convert.conversion.fold import Layer
 from spinn_convert.conversion.histogram import Statistics, passes
+from spinn_convert.conversion.method import Method
+from spinn_convert.conversion.steps import folded, scaled
 from spinn_convert.errors import ConversionError
 from spinn_convert.linear.maps import LinearMap
 from spinn_convert.model import host
+from spinn_convert.model.load import load
 
 PERCENTILES = (50, 99, 99.9, 99.99, 100)
 TINY = np.float32(1e-45)
@@ -128,7 +129,7 @@ def net(write_model):
         helper.make_node("GlobalAveragePool", ["r2"], ["g"]),
         helper.make_node("Flatten", ["g"], ["y"]),
     ]
-    model, layers = conversion.read(write_model(nodes, weights), None, "spiking")
+    model, layers = folded(load(write_model(nodes, weights)), Method())
     images = rng.integers(-32, 33, (60, 1, 6, 5)).astype(np.float32) / 16
     return model, layers, images
 
@@ -143,6 +144,7 @@ METHODS = (
 
 
 def same(one, other):
+    one, other = one.scales, other.scales
     return one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
 
 
@@ -150,14 +152,14 @@ def test_scales_are_percentiles_of_the_tensors(net):
     model, layers, images = net
     tensors = next(host.tensors(model, images[:50], ["r1", "p", "r2"], 1))
     r1, p, r2 = (np.moveaxis(t, 1, 0).reshape(t.shape[1], -1).astype(float) for t in tensors)
-    scales = calibrate(model, layers, images[:50], Method(99.9), 1)
+    scales = calibrate(model, layers, images[:50], Method(99.9), 1).scales
     difference = next(layer.name for layer in layers if layer.signed)
     both = np.percentile(np.maximum(p, 0), 99.9, axis=1).astype(np.float32)
     both += np.percentile(np.maximum(-p, 0), 99.9, axis=1).astype(np.float32)
     assert np.array_equal(scales["r1"], np.percentile(r1, 99.9, axis=1).astype(np.float32))
     assert np.array_equal(scales["r2"], np.percentile(r2, 99.9, axis=1).astype(np.float32))
     assert np.array_equal(scales[difference], both)
-    layer = calibrate(model, layers, images[:50], Method(99.9, "layer"), 1)
+    layer = calibrate(model, layers, images[:50], Method(99.9, "layer"), 1).scales
     assert np.array_equal(layer["r1"], [np.float32(np.percentile(r1, 99.9))])
 
 
@@ -209,11 +211,64 @@ def test_rarely_active_channels_get_their_maximum_and_dead_ones_are_refused(net)
         calibrate(model, layers, faint, Method(100), 1),
     )
     for method in (Method(99.9), Method(thresholds="mmse")):
-        with pytest.raises(ConversionError, match="layer r1: 6 of 6 channels are zero on all 9"):
-            calibrate(model, layers, 0 * images[:9], method, 1)
-        dark = replace(method, dead_channels="layer")
-        with pytest.raises(ConversionError, match="6 of 6 channels"):
-            calibrate(model, layers, 0 * images[:9], dark, 1)
+        for dark in (method, replace(method, dead_channels="layer")):
+            said = "layer r1: 6 of 6 channels are zero on all 9 .*\n.*images are normalised"
+            with pytest.raises(ConversionError, match=said):
+                calibrate(model, layers, 0 * images[:9], dark, 1)
+
+
+@pytest.fixture
+def shifted(write_model):
+    """Return a function: biases -> layers, lambdas and network of relu(x + bias), x up to 1.001."""
+    rng = np.random.default_rng(2)
+    images = rng.uniform(-1, 0.999, (60, 1, 6, 5)).astype(np.float32)
+    images[:3, :, 0, 0] = 1.001
+
+    def calibrated(bias, **options):
+        bias = np.asarray(bias, np.float32)
+        count = len(bias)
+        weights = {"w": np.ones((count, 1, 1, 1), np.float32), "b": bias}
+        weights["v"] = np.ones((1, count, 1, 1), np.float32)
+        nodes = [
+            helper.make_node("Conv", ["x", "w", "b"], ["a"]),
+            helper.make_node("Relu", ["a"], ["r"]),
+            helper.make_node("Conv", ["r", "v"], ["c"]),
+            helper.make_node("GlobalAveragePool", ["c"], ["g"]),
+            helper.make_node("Flatten", ["g"], ["y"]),
+        ]
+        method = Method(99.9, potentials="fixed", **options)
+        model, layers = folded(load(write_model(nodes, weights)), method)
+        found = calibrate(model, layers, images, method, 1)
+        network = scaled(model, layers, images, found, method, 1)
+        return found, network
+
+    return calibrated
+
+
+@pytest.mark.parametrize("thresholds", ["percentile", "mmse"])
+def test_hardly_active_channels_get_a_tenth_of_the_median(shifted, thresholds):
+    """Channel 1 is active at three pixels, by 0.001: a bias of 1,000 times its percentile."""
+    found, network = shifted([0, -1, 0.1, 0, -0.8], thresholds=thresholds)
+    scale = found.scales["r"]
+    assert found.floored == {"r": (1,)}
+    assert scale[1] == np.float32(0.1) * np.median(scale[[0, 2, 3, 4]])
+    assert np.array_equal(network.spiking[0].scale, scale)
+    assert np.abs(network.spiking[0].bias).max() <= 20
+
+
+def test_where_most_channels_are_hardly_active_the_bias_sets_the_least(shifted):
+    found, network = shifted([-1, -1, 0, -1, -1])
+    assert found.floored == {"r": (0, 1, 3, 4)}
+    assert np.abs(network.spiking[0].bias).max() == pytest.approx(20)
+
+
+def test_dead_channels_are_refused_or_scaled_as_the_layer_and_named(shifted):
+    with pytest.raises(ConversionError, match=r"1 of 3 channels .*\(channels 1\)\n.*--dead-cha"):
+        shifted([0, -5, 0.1])
+    found, _ = shifted([0, -5, 0.1], dead_channels="layer")
+    assert found.floored == {"r": (1,)}
+    assert found.scales["r"][1] == found.scales["r"].max()
+    assert shifted([0, -1], normalisation="layer")[0].floored == {}
 
 
 def test_activations_that_are_not_finite_are_refused(net):

@@ -83,6 +83,7 @@ def test_threads_and_what_was_seen_before_change_nothing(values):
         assert np.array_equal(a.bias, b.bias)
 
 
+@pytest.mark.nest
 @pytest.mark.parametrize("per", ["channel", "neuron"])
 def test_nest_fires_the_same_spikes(values, per):
     network = potentials.correct(small_network(), values, STEPS, per, bias=True)

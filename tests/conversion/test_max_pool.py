@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,11 +11,13 @@ from support.networks import pooled_model
 
 from spinn_convert.backends.nest import backend as nest
 from spinn_convert.backends.reference import backend as reference
-from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.convert import convert
-from spinn_convert.conversion.method import PAPER
 from spinn_convert.conversion.fold import fold
-from spinn_convert.jobs import run as pipeline
+from spinn_convert.conversion.method import PAPER
+from spinn_convert.conversion.steps import folded
+from spinn_convert.jobs import run as job
+from spinn_convert.jobs.prepare import Source, prepare
+from spinn_convert.jobs.recipe import Recipe
 from spinn_convert.linear.ops import Input, MaxPool, Relu, pooled_shape
 from spinn_convert.model.graph import Graph, Node
 from spinn_convert.network.recording import Settings, Stimulus
@@ -63,6 +67,7 @@ def test_rate_of_the_maximum_has_an_error_of_half_a_spike(name, steps):
     assert np.abs(rate - maximum(POOLS[name], x)).mean() <= 0.5 / steps
 
 
+@pytest.mark.nest
 @pytest.mark.parametrize("steps", [64, 128, 256])
 def test_nest_pools_as_the_reference_does(steps):
     network, x = pooling(POOLS["3x3 with padding"]), rates(1)
@@ -92,10 +97,13 @@ def test_means_replace_maxima_only_where_they_are_asked_for(
     x = np.random.default_rng(1).standard_normal((20, 1, 6, 5)).astype(np.float32)
     arrays = {"images": x, "calibration_images": x, "labels": np.zeros(20, int)}
     np.savez(path.with_suffix(".npz"), **arrays)
-    job = pipeline.Job(path, method=PAPER, out=tmp_path / "out", max_pool=max_pool, steps=100)
-    outcome = pipeline.execute(job)
+    method = replace(PAPER, max_pool=max_pool)
+    source = Source(path, recipe=Recipe(method))
+    outcome = job.execute(job.RunOptions(source, steps=100, out=tmp_path / "out"))
     assert len(outcome.network.spiking) == populations
     assert outcome.report["settings"]["max_pool"] == max_pool
-    model, _ = conversion.read(path, None, max_pool)
-    given = model.original.proto.graph.node
-    assert [node.op_type for node in given].count("MaxPool") == 1
+    given = prepare(source).model  # whose answers the network is scored against
+    converted, _ = folded(given, method)
+    for model, pools in ((given, 1), (converted, int(max_pool == "spiking"))):
+        found = [node.op_type for node in model.source.proto.graph.node]
+        assert found.count("MaxPool") == pools

@@ -17,6 +17,7 @@ from spinn_convert.conversion.method import PAPER
 from spinn_convert.conversion.verify import verify
 from spinn_convert.errors import ConversionError, ModelError
 from spinn_convert.model import host
+from spinn_convert.model.load import load
 from spinn_convert.network import rate
 from spinn_convert.results.decode import decoder
 
@@ -26,8 +27,8 @@ LENIENT = replace(PAPER, percentile=100, normalisation="layer", dead_channels="l
 def converted(path, image_shape, count=4):
     """Return model, layers, network and the images that gave it its scales."""
     images = np.random.default_rng(0).standard_normal((count, *image_shape)).astype(np.float32)
-    model, layers = conversion.read(path, None, "spiking")
-    return model, layers, conversion.calibrated(model, layers, images, LENIENT, 2), images
+    model, layers = conversion.folded(load(path), LENIENT)
+    return model, layers, conversion.converted(model, images, LENIENT, 2), images
 
 
 def file_outputs(model, images):
@@ -48,6 +49,7 @@ def assert_same_function(model, layers, network, images, tolerance=1e-4):
     assert verify(model, layers, network, images, 2) <= tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dynamo", [False, True], ids=["torchscript", "dynamo"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network_equals_onnxruntime(name, dynamo, tmp_path):
@@ -56,6 +58,7 @@ def test_network_equals_onnxruntime(name, dynamo, tmp_path):
     assert_same_function(*converted(path, shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 2, None])
 @pytest.mark.parametrize("pixels_last", [False, True])
 def test_channels_last_in_memory_by_the_new_exporter(pixels_last, batch, tmp_path):
@@ -67,32 +70,37 @@ def test_channels_last_in_memory_by_the_new_exporter(pixels_last, batch, tmp_pat
     assert_same_function(*converted(path, shape))
 
 
+@pytest.mark.slow
 def test_a_fixed_batch_of_the_new_exporter(tmp_path):
     """Its Reshape says [2, channels]."""
     path = export(trained("pooled first"), tmp_path / "network.onnx", (3, 64, 64), True, batch=2)
     assert_same_function(*converted(path, (3, 64, 64)))
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if "dynamo" in n else n for n in VARIANTS],
+)
 def test_network_is_read_however_it_was_exported(name, tmp_path):
     path = VARIANTS[name](tmp_path / "network.onnx")
     images = np.random.default_rng(0).uniform(0, 255, (4, *SHAPE)).round().astype(np.float32)
     images = images if name == "bytes" else images / 128 - 1
-    model, layers = conversion.read(path, None, "spiking")
-    network = conversion.calibrated(model, layers, images, LENIENT, 2)
+    model, layers = conversion.folded(load(path), LENIENT)
+    network = conversion.converted(model, images, LENIENT, 2)
     tolerance = 1e-2 if name == "float16" else 1e-4
     assert_same_function(model, layers, network, images, tolerance)
     before = {"bytes": ("Cast", "Mul", "Sub"), "float16": ("Cast",)}
     assert model.before == before.get(name, ())
 
 
+@pytest.mark.slow
 def test_a_whole_detector_keeps_its_own_decoding(tmp_path):
     """Everything behind the heads is the file's own ONNX: boxes, scores, suppression."""
     path = detector(tmp_path / "detector.onnx")
     rng = np.random.default_rng(0)
     images = rng.uniform(0, 255, (2, 3, 64, 64)).astype(np.float32)
-    model, layers = conversion.read(path, None, "spiking")
-    network = conversion.calibrated(model, layers, images, LENIENT, 2)
+    model, layers = conversion.folded(load(path), LENIENT)
+    network = conversion.converted(model, images, LENIENT, 2)
     assert verify(model, layers, network, images, 2) <= 1e-4
     assert "NonMaxSuppression" in model.after
     assert model.before == ("Div", "Sub", "Div")
@@ -113,6 +121,7 @@ def test_a_whole_detector_keeps_its_own_decoding(tmp_path):
         conversion.classes(model)
 
 
+@pytest.mark.slow
 def test_a_conversion_that_computes_something_else_names_where(tmp_path):
     path = export(trained("channels last"), tmp_path / "network.onnx", (48, 48, 3), False)
     model, layers, network, images = converted(path, (48, 48, 3))

@@ -28,6 +28,8 @@ from spinn_convert.emulator.routing import Router
 from spinn_convert.emulator.snapshot import after_reset, snapshot
 from spinn_convert.errors import BackendError
 
+pytestmark = pytest.mark.spinnaker
+
 STEPS = 32
 SYNAPTIC_MATRIX = 6  # number of a data region
 
@@ -85,6 +87,7 @@ def test_a_run_in_parts_is_the_whole(one_core):
     assert len(second.potentials["p0"]) == STEPS - 10
 
 
+@pytest.mark.slow
 def test_images_on_one_mapping_over_several_chips(tmp_path):
     rng = np.random.default_rng(2)
     net, other = (random_net(rng, [130, 90, 70], far=20) for _ in range(2))

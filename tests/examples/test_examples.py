@@ -16,8 +16,7 @@ import onnxruntime
 import pytest
 import train_resnet
 
-from spinn_convert.conversion import steps as conversion
-from spinn_convert.files.data import load_dataset
+import spinn_convert as sc
 
 ROWS = 64
 
@@ -187,6 +186,7 @@ def test_damaged_idx_files_are_refused(tmp_path):
             datasets.fashion_mnist(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of torch, in its own exporter
 def test_trained_network_is_read(tmp_path, batches, capsys):
     data = archive(write(tmp_path, batches, "py2"))
@@ -196,8 +196,8 @@ def test_trained_network_is_read(tmp_path, batches, capsys):
     train_resnet.main(words.split())
     assert "held-out accuracy" in capsys.readouterr().out
     path = tmp_path / "small.net.onnx"
-    model, _ = conversion.read(path, None, "spiking")
-    stored = load_dataset(path.with_suffix(".npz"), model.image_shape, 10)
+    model = sc.load(path)
+    stored = sc.load_dataset(path.with_suffix(".npz"), model)
     assert (len(stored.images), len(stored.calibration)) == (20, 10)
     images = datasets.normalise(stored.images.raw, datasets.cifar10(data))
     (logits,) = onnxruntime.InferenceSession(path).run(None, {"image": images})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import datasets
 import numpy as np
@@ -52,6 +52,7 @@ def run(monkeypatch, model, out):
     reproduce.main()
 
 
+@pytest.mark.slow
 def test_tables_say_what_the_runs_say_and_nothing_runs_twice(small, monkeypatch, tmp_path):
     run(monkeypatch, small, tmp_path / "results")
     found = [json.loads(p.read_text()) for p in (tmp_path / "results" / "runs").iterdir()]
@@ -99,3 +100,12 @@ def test_missing_model_is_one_message(monkeypatch, small, tmp_path, capsys):
     assert stopped.value.code == 2
     assert "none.onnx" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
+
+
+def test_runs_are_found_by_what_they_were_made_from():
+    wanted = {"after": 60, "method": asdict(PAPER)}
+    older = {name: value for name, value in asdict(PAPER).items() if name != "reset"}
+    assert reproduce.made_alike({"after": 60, "method": older, "seconds": 3}, wanted)
+    assert not reproduce.made_alike({"after": 61, "method": older}, wanted)
+    assert not reproduce.made_alike({"method": older}, wanted)
+    assert not reproduce.made_alike({"after": 60, "method": {**older, "copies": 2}}, wanted)

@@ -19,10 +19,11 @@ from support.damage import BYTE_DAMAGE
 from support.damage_seeds import convolutional
 
 from spinn_convert.cli import tables as cli_tables
-from spinn_convert.conversion import steps as conversion
 from spinn_convert.errors import DataError
-from spinn_convert.files.data import image_shape, load_dataset, normalised
-from spinn_convert.model.address_space import growing_by
+from spinn_convert.files.data import image_shape, load_dataset
+from spinn_convert.jobs import inspect
+from spinn_convert.jobs.prepare import Source
+from spinn_convert.model.source.address_space import growing_by
 from spinn_convert.network import store
 
 FILES = int(os.environ.get("SPINN_DAMAGED", "150"))
@@ -53,7 +54,7 @@ def write(path, members, compression=zipfile.ZIP_STORED):
 
 def refused(path, *words):
     with growing_by(2**30), pytest.raises(DataError) as caught:
-        normalised(load_dataset(path, SHAPE, 4).images)
+        load_dataset(path, SHAPE, 4).images[:]
     for word in words:
         assert word in str(caught.value)
     assert "pickle" not in str(caught.value)
@@ -116,6 +117,7 @@ def test_members_of_one_name(tmp_path):
     refused(path, "images twice")
 
 
+@pytest.mark.slow
 def test_an_archive_that_expands_without_end(tmp_path):
     path = tmp_path / "data.npz"
     count = 2**31 // (4 * 36) + 1
@@ -158,15 +160,14 @@ def test_large_archives_of_real_images_are_read(tmp_path, monkeypatch):
 def network(tmp_path):
     """A converted network, small but with every kind of operator."""
     (tmp_path / "model.onnx").write_bytes(convolutional().SerializeToString())
-    network, _ = conversion.inspect(tmp_path / "model.onnx", None)
-    return network
+    return inspect.execute(Source(tmp_path / "model.onnx")).network
 
 
 def inspected(path):
     """Inspect a network and print its table."""
     with growing_by(2**31):
-        network, real = conversion.inspect(path, None)
-        Console(file=io.StringIO()).print(cli_tables.population_table(network, real))
+        network = inspect.execute(Source(path)).network
+        Console(file=io.StringIO()).print(cli_tables.population_table(network))
 
 
 def leaves(value, path=()):
@@ -237,13 +238,13 @@ def test_a_network_that_was_saved_is_read(tmp_path, network):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"name": "x"}, "one name"),
+        ({"name": "x"}, "have the same name"),
         ({"kind": "other"}, "of kind other"),
         ({"shape": (4, 0, 8)}, "has the shape (4, 0, 8)"),
-        ({"scale": np.ones(3, np.float32)}, "one scale per channel"),
+        ({"scale": np.ones(3, np.float32)}, "has scales of shape (3,)"),
         ({"bias": np.full((1, 1, 1), np.nan, np.float32)}, "NaN"),
-        ({"bias": np.zeros((1, 1, 1))}, "Population.bias is of another type"),
-        ({"depth": "1"}, "Population.depth is of another type"),
+        ({"bias": np.zeros((1, 1, 1))}, "no array of float32 @ $.populations[1].bias"),
+        ({"depth": "1"}, "not a whole number @ $.populations[1].depth"),
     ],
 )
 def test_networks_that_do_not_fit_together(tmp_path, network, changes, words):

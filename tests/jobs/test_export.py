@@ -1,4 +1,4 @@
-"""The script that --script writes runs on PyNN and NEST alone and finds what the report says."""
+"""The script that is exported runs on PyNN and NEST alone and finds what the report says."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from support.places import EXAMPLES
 
 from spinn_convert.conversion.method import Method
 from spinn_convert.errors import DataError
-from spinn_convert.jobs import run as pipeline
+from spinn_convert.jobs import export
+from spinn_convert.jobs import run as job
+from spinn_convert.jobs.export import ExportOptions
+from spinn_convert.jobs.prepare import Source
+from spinn_convert.jobs.recipe import Recipe
+from spinn_convert.jobs.run import RunOptions
 
 
 def run_script(folder, tmp_path, *arguments):
@@ -34,22 +39,28 @@ def run_script(folder, tmp_path, *arguments):
     )
 
 
-@pytest.mark.parametrize("reset", ["subtract", "zero"])
-@pytest.mark.parametrize("clamp_delay", [0, 1])
-def test_script_agrees_with_the_report(write_model, tmp_path, reset, clamp_delay):
+def small_source(write_model, method, count=20):
+    """Return a small model with images, and how it is converted."""
     path = pooled_model(write_model)
-    x = np.random.default_rng(1).standard_normal((20, 1, 6, 5)).astype(np.float32)
-    labels = np.arange(20) % 3
+    x = np.random.default_rng(1).standard_normal((count, 1, 6, 5)).astype(np.float32)
+    labels = np.arange(count) % 3
     np.savez(path.with_suffix(".npz"), images=x, calibration_images=x, labels=labels)
-    job = pipeline.Job(
-        path,
-        method=Method(clamp_delay=clamp_delay),
-        reset=reset,
-        steps=48,
-        out=tmp_path / "out",
-        script=tmp_path / "script",
-    )
-    outcome = pipeline.execute(job)
+    return Source(path, recipe=Recipe(method))
+
+
+CASES = [("constant", 1), ("constant", 0), ("subtract", 0)]
+
+
+@pytest.mark.nest
+@pytest.mark.parametrize(
+    ("reset", "clamp_delay"),
+    [("subtract", 1), *(pytest.param(*case, marks=pytest.mark.slow) for case in CASES)],
+)
+def test_script_agrees_with_the_report(write_model, tmp_path, reset, clamp_delay):
+    source = small_source(write_model, Method(clamp_delay=clamp_delay, reset=reset))
+    outcome = job.execute(RunOptions(source, steps=48, out=tmp_path / "out"))
+    options = ExportOptions(source, images=20, steps=48, out=tmp_path / "script")
+    assert export.execute(options) == tmp_path / "script"
     done = run_script(tmp_path / "script", tmp_path)
     assert done.returncode == 0, done.stderr
     snn, ann = outcome.report["snn"], outcome.report["ann"]
@@ -58,35 +69,35 @@ def test_script_agrees_with_the_report(write_model, tmp_path, reset, clamp_delay
     )
     assert done.stdout.splitlines()[-1] == expected
     with pytest.raises(DataError, match="script: exists already"):
-        pipeline.execute(pipeline.replace(job, out=tmp_path / "again"))
-    assert not (tmp_path / "again").exists()
+        export.execute(options)
 
 
+@pytest.mark.slow
+@pytest.mark.nest
 def test_script_of_the_example_runs(tmp_path):
-    job = pipeline.Job(
-        EXAMPLES / "resnet18.onnx", images=2, out=tmp_path / "out", script=tmp_path / "script"
+    source = Source(EXAMPLES / "resnet18.onnx", threads=2)
+    outcome = job.execute(RunOptions(source, images=2, out=tmp_path / "out"))
+    network = Source(
+        tmp_path / "out" / "network.npz", onnx=source.path, data=EXAMPLES / "resnet18.npz"
     )
-    outcome = pipeline.execute(job)
+    export.execute(ExportOptions(network, images=2, out=tmp_path / "script"))
     done = run_script(tmp_path / "script", tmp_path, "1")
     assert done.returncode == 0, done.stderr
-    first = int(outcome.scores.snn_by_step[-1] * 2) // 2
+    first = int(outcome.simulated.scores.snn_by_step[-1] * 2) // 2
     assert f"agreement {first:.2%}" in done.stdout
 
 
+@pytest.mark.spinnaker
 def test_spinnaker_script_builds_what_the_arithmetic_computes(write_model, tmp_path):
     """Its populations, run by the shipped binaries in software, give the recorded potentials."""
-    pytest.importorskip("spynnaker")
-    pytest.importorskip("unicorn")
     from spinn_convert.backends.spinnaker.home import spinnaker_home
     from spinn_convert.emulator.board import Board
     from spinn_convert.emulator.snapshot import snapshot
 
-    path = pooled_model(write_model)
-    x = np.random.default_rng(1).standard_normal((4, 1, 6, 5)).astype(np.float32)
-    np.savez(path.with_suffix(".npz"), images=x, calibration_images=x, labels=np.arange(4) % 3)
-    method = Method(clamp_delay=0, dead_channels="layer")
-    job = pipeline.Job(path, method=method, arithmetic="spinnaker", steps=40, out=tmp_path / "out")
-    outcome = pipeline.execute(pipeline.replace(job, script=tmp_path / "script"))
+    source = small_source(write_model, Method(dead_channels="layer"), 4)
+    options = RunOptions(source, "spinnaker-integers", steps=40, out=tmp_path / "out")
+    recording = job.execute(options).simulated.recording
+    export.execute(ExportOptions(source, "spinnaker", steps=40, out=tmp_path / "script"))
     assert (tmp_path / "script" / "fastlist.py").exists()
     spec = importlib.util.spec_from_file_location("run", tmp_path / "script" / "run.py")
     script = importlib.util.module_from_spec(spec)
@@ -103,8 +114,8 @@ def test_spinnaker_script_builds_what_the_arithmetic_computes(write_model, tmp_p
         board = Board(snapshot(header["ticks"]))
         sim.end()
     potentials = board.run(header["ticks"], lambda step: None).potentials["y"]
-    theta = outcome.recording.plan.by_name["y"].theta
-    expected = outcome.recording.readout["y"][2]
+    theta = recording.plan.by_name["y"].theta
+    expected = recording.readout["y"][2]
     assert np.array_equal((potentials[1:41] / theta).astype(np.float32), expected)
     start = header["since"]
     gain = script.gained(potentials, header) / theta

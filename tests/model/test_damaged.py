@@ -17,12 +17,13 @@ from support.damage_seeds import convolutional, model, node, seeds, tiny
 from support.damage_sizes import huge_outputs
 
 from spinn_convert.cli import tables as cli_tables
-from spinn_convert.conversion import steps as conversion
 from spinn_convert.conversion.fold import fold
 from spinn_convert.errors import ModelError, SpinnConvertError
-from spinn_convert.model.address_space import growing_by
-from spinn_convert.model.check import check
+from spinn_convert.jobs.inspect import execute
+from spinn_convert.jobs.prepare import Source
 from spinn_convert.model.load import load
+from spinn_convert.model.source.address_space import growing_by
+from spinn_convert.model.source.check import check
 
 FILES = int(os.environ.get("SPINN_DAMAGED", "150"))
 SECONDS, MEMORY = 20, 2**31
@@ -40,8 +41,8 @@ def inspected(tmp_path):
     def inspect(content):
         path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
         with growing_by(MEMORY):
-            network, real = conversion.inspect(path, None)
-            Console(file=io.StringIO()).print(cli_tables.population_table(network, real))
+            network = execute(Source(path)).network
+            Console(file=io.StringIO()).print(cli_tables.population_table(network))
         return network
 
     return inspect
@@ -202,6 +203,7 @@ def renamed(each, old, new):
     each.output[:] = [new if name == old else name for name in each.output]
 
 
+@pytest.mark.slow
 def test_constants_that_are_huge_together(inspected):
     proto = tiny()
     huge_outputs(None, proto, 2**24 - 1)

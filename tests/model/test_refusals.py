@@ -10,7 +10,7 @@ import pytest
 from onnx import helper, numpy_helper
 from onnxruntime import quantization
 from support.damage_seeds import convolutional
-from support.onnx_opsets import SHAPE, network
+from support.onnx_opsets import SHAPE, written_at
 
 from spinn_convert.errors import ModelError
 from spinn_convert.model.load import load
@@ -44,7 +44,7 @@ FORMATS = {
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_quantised_model_is_refused_in_two_lines(name, tmp_path):
     operator, form = FORMATS[name]
-    onnx.save(network(17), tmp_path / "float.onnx")
+    onnx.save(written_at(17), tmp_path / "float.onnx")
     if form is None:
         quantization.quantize_dynamic(tmp_path / "float.onnx", tmp_path / "int8.onnx")
     else:
@@ -61,7 +61,7 @@ def test_a_quantised_model_is_refused_in_two_lines(name, tmp_path):
 
 def test_bytes_before_the_first_layer_are_no_quantised_model(tmp_path):
     """The host undoes them, as it casts or normalises images."""
-    proto = network(17)
+    proto = written_at(17)
     for name, value in (("unit", np.float32(1 / 32)), ("zero", np.int8(0))):
         proto.graph.initializer.append(numpy_helper.from_array(value, name))
     undone = [

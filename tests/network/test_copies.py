@@ -9,9 +9,9 @@ from support.networks import small_network
 from spinn_convert.backends.nest import backend as nest
 from spinn_convert.backends.reference import backend as reference
 from spinn_convert.conversion.convert import convert
-from spinn_convert.conversion.method import PAPER
 from spinn_convert.conversion.correct import correct
 from spinn_convert.conversion.fold import Layer
+from spinn_convert.conversion.method import PAPER
 from spinn_convert.linear.maps import LinearMap
 from spinn_convert.linear.ops import Dense
 from spinn_convert.network import rate
@@ -85,6 +85,7 @@ def test_copies_fire_as_one_neuron_with_a_smaller_threshold(copies):
     assert fired[slow] == pytest.approx(wanted[slow], abs=0)
 
 
+@pytest.mark.nest
 @pytest.mark.parametrize("layers", [1, 2])
 def test_nest_fires_the_same_spikes(layers):
     network = multiplied(small_network(), 2, layers)

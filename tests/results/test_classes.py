@@ -11,10 +11,11 @@ import pytest
 from onnx import helper
 
 from spinn_convert.backends.reference import backend as reference
-from spinn_convert.conversion import steps as conversion
-from spinn_convert.conversion.convert import PAPER
+from spinn_convert.conversion import steps
+from spinn_convert.conversion.method import PAPER
 from spinn_convert.errors import DataError, ModelError
-from spinn_convert.model import classes
+from spinn_convert.model import classes, host
+from spinn_convert.model.load import load
 from spinn_convert.network.recording import Settings, Stimulus, silent
 from spinn_convert.results import decode, neo_file, report
 from spinn_convert.results.scoring import score_recording
@@ -64,9 +65,8 @@ def of_onnxruntime(path, images):
 
 def converted(path, images):
     """Return the model, its network, and a recording of it after 200 steps."""
-    model, layers = conversion.read(path, None, "spiking")
-    method = replace(PAPER, dead_channels="layer")
-    network = conversion.calibrated(model, layers, images, method, 1)
+    model, method = load(path), replace(PAPER, dead_channels="layer")
+    network = steps.converted(model, images, method, 1)
     return model, network, reference.run(network, Stimulus(images), Settings(200))
 
 
@@ -78,7 +78,7 @@ def test_one_output_tells_two_classes_apart(write_model, images, tail):
     path = binary_classifier(write_model, tail)
     model, network, recording = converted(path, images)
     assert classes.number_of(model) == 2
-    ann = decode.ann_logits(model, images, 1, silent)
+    ann = host.logits(model, images, 1)
     assert ann.ravel() == pytest.approx(of_onnxruntime(path, images), abs=1e-5)
     threshold = classes.threshold(model)
     assert np.array_equal(classes.predictions(ann, threshold), said)
@@ -99,7 +99,7 @@ def test_several_outputs_say_the_largest():
 
 @pytest.mark.parametrize("tail", [("Neg", "Exp"), ("Sigmoid", "Sqrt")])
 def test_other_operators_behind_one_output_are_refused(write_model, tail):
-    model, _ = conversion.read(binary_classifier(write_model, tail), None, "spiking")
+    model = load(binary_classifier(write_model, tail))
     for function in (classes.number_of, classes.threshold):
         with pytest.raises(ModelError, match=rf"one output, made by .*{tail[-1]}"):
             function(model)
@@ -107,7 +107,7 @@ def test_other_operators_behind_one_output_are_refused(write_model, tail):
 
 def test_several_outputs_may_have_any_tail(write_model):
     path = binary_classifier(write_model, ("Sigmoid", "Sqrt"), outputs=3)
-    model, _ = conversion.read(path, None, "spiking")
+    model = load(path)
     assert classes.number_of(model) == 3
 
 
@@ -128,7 +128,7 @@ def test_a_recorded_logit_is_scored(write_model, images, tmp_path, tail):
     pytest.importorskip("nixio")
     path = binary_classifier(write_model, tail)
     model, network, recording = converted(path, images)
-    ann = decode.ann_logits(model, images, 1, silent)
+    ann = host.logits(model, images, 1)
     said = classes.predictions(ann, classes.threshold(model))
     block = neo_file.output_block(recording, network, said, "all")
     neo_file.save(block, tmp_path / "recording.nix")

@@ -11,7 +11,8 @@ from support.places import EXAMPLES
 
 from spinn_convert.cli.main import commands
 from spinn_convert.errors import DataError
-from spinn_convert.jobs import run as pipeline
+from spinn_convert.jobs import run as job
+from spinn_convert.jobs.prepare import Source
 from spinn_convert.results import neo_file as neo_recording
 from spinn_convert.results.scoring import score_recording
 
@@ -23,9 +24,12 @@ MODEL, DATA = EXAMPLES / "resnet18.onnx", EXAMPLES / "resnet18.npz"
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory):
     """Twelve images of the example, with the spikes of a small population."""
-    out, record = tmp_path_factory.mktemp("recorded") / "out", ("output", "relu_16")
-    job = pipeline.Job(MODEL, images=12, steps=60, out=out, record=record, read_out="all")
-    return pipeline.execute(job)
+    out = tmp_path_factory.mktemp("recorded") / "out"
+    record, steps = ("output", "relu_16"), 60
+    options = job.RunOptions(
+        Source(MODEL), images=12, steps=steps, out=out, record=record, read_out="all"
+    )
+    return job.execute(options)
 
 
 def by_hand(path, potentials):
@@ -54,7 +58,7 @@ def test_score_of_the_recording_is_that_of_the_report(outcome):
 
 def test_recording_says_how_it_is_read(tmp_path, outcome):
     block = neo_recording.output_block(
-        outcome.recording, outcome.network, np.zeros(12, int), "late"
+        outcome.simulated.recording, outcome.network, np.zeros(12, int), "late"
     )
     neo_recording.save(block, tmp_path / "late.nix")
     said, late, all_steps = (
@@ -67,12 +71,12 @@ def test_recording_says_how_it_is_read(tmp_path, outcome):
 def test_spikes_of_the_command_come_back(outcome):
     found = neo_recording.spikes(outcome.folder / "spikes.nix")
     assert found.keys() == {"relu_16"}
-    assert len(found["relu_16"]) == outcome.recording.spike_counts["relu_16"].sum()
-    assert np.array_equal(found["relu_16"], outcome.recording.spikes["relu_16"])
+    assert len(found["relu_16"]) == outcome.simulated.recording.spike_counts["relu_16"].sum()
+    assert np.array_equal(found["relu_16"], outcome.simulated.recording.spikes["relu_16"])
 
 
 def test_a_recording_made_by_hand_needs_only_labels(tmp_path, outcome):
-    potentials = outcome.recording.readout["logits"]
+    potentials = outcome.simulated.recording.readout["logits"]
     path = by_hand(tmp_path / "hand.nix", potentials * 3)
     np.save(tmp_path / "labels.npy", np.load(DATA)["labels"][:12])
     command = ["score", str(path), "--labels", str(tmp_path / "labels.npy"), "--json"]
@@ -118,7 +122,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path, outcome, case):
 
 def test_a_recording_of_another_model_is_refused(tmp_path, outcome):
     block = neo_recording.output_block(
-        outcome.recording, outcome.network, np.zeros(12, int), "late"
+        outcome.simulated.recording, outcome.network, np.zeros(12, int), "late"
     )
     block.annotations["sha256"] = "0" * 64
     neo_recording.save(block, tmp_path / "other.nix")
@@ -127,7 +131,7 @@ def test_a_recording_of_another_model_is_refused(tmp_path, outcome):
 
 
 def test_unknown_populations_cannot_be_recorded(tmp_path):
-    job = pipeline.Job(MODEL, images=1, out=tmp_path / "out", record=("relu_99",))
+    options = job.RunOptions(Source(MODEL), images=1, out=tmp_path / "out", record=("relu_99",))
     with pytest.raises(DataError, match="--record relu_99: no such population"):
-        pipeline.execute(job)
+        job.execute(options)
     assert not (tmp_path / "out").exists()

@@ -37,7 +37,7 @@ def stamped(nodes, weights, opset, weights_as_inputs=False):
     return helper.make_model(graph, opset_imports=opsets, ir_version=min(version, 12))
 
 
-def network(opset, weights_as_inputs=False):
+def written_at(opset, weights_as_inputs=False):
     """Return the network; what is an attribute in old opsets is an input in new ones."""
     rng = np.random.default_rng(0)
     weights = {

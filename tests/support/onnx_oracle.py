@@ -10,11 +10,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from spinn_convert.linear.maps import LinearMap, apply, then
 from spinn_convert.linear.ops import Affine, Input, MaxPool, Relu, Sum, pooled_shape
-from spinn_convert.model.file import parse, simplify
 from spinn_convert.model.graph import Graph, Node
 from spinn_convert.model.moved import File
 from spinn_convert.model.nodes import constants, names_of, read_nodes
 from spinn_convert.model.operators import Tensor, read
+from spinn_convert.model.source.file import parse, simplify
 from support.onnx_draw import Fed, ints
 
 

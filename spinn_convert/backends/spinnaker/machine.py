@@ -1,8 +1,8 @@
-"""What a sPyNNaker configuration file says about the machine to run on.
+"""Read from a sPyNNaker configuration file which machine to run on.
 
-The file is sPyNNaker's own (`boards/` has examples); options are found as sPyNNaker finds them,
-whatever their case and underscores. One section is ours and is taken out before sPyNNaker sees it,
-with one of
+The file has sPyNNaker's own format (`boards/` has examples); as there, case and underscores in
+names of options do not matter. One section is only for spinn_convert, and not passed on;
+it has one of
 
     [spinn_convert]
     emulated = True      map on a virtual board, then execute the binaries in software
@@ -20,7 +20,7 @@ from spinn_convert.errors import BackendError, Problem
 
 OWN_SECTION = "spinn_convert"
 USERS_FILE = Path("~/.spynnaker.cfg")
-"""Read where no file is named; never written."""
+"""Read if no file is given; never written."""
 ADDRESSES = ("machine_name", "spalloc_server", "remote_spinnaker_url")
 """Options of [Machine] that say where a real board is."""
 APPLICATION_CORES = {3: 63, 5: 759}
@@ -38,8 +38,9 @@ Config = dict[str, dict[str, str]]
 class Machine:
     """Where to run. kind: "board", "spalloc", "virtual", "emulated" or "software".
 
-    version: 3 or 5. boards: how many there are, or None where the machine grows or only its own
-    answer will tell. config: sections for sPyNNaker, without ours.
+    version: of the boards, 3 (4 chips) or 5 (48 chips). boards: how many there are; None for a
+    virtual machine without a size, and for a real one that has to be asked. config: sections for
+    sPyNNaker, without [spinn_convert].
     """
 
     path: Path
@@ -50,14 +51,14 @@ class Machine:
 
     @property
     def time_scale_factor(self) -> int | None:
-        """How many times slower than real time the file wants the board to run."""
+        """How many times slower than real time the board is to run; None if the file says none."""
         options = {_key(name): value for name, value in self.config["Machine"].items()}
         value = _value(options, "time_scale_factor")
         return int(value) if value is not None and value.isdigit() else None
 
     @property
     def address(self) -> tuple[str, str]:
-        """The option that says where the board is, and its value; empty where none does."""
+        """The option that says where the board is, and its value; both empty if there is none."""
         options = {_key(name): value for name, value in self.config["Machine"].items()}
         for name in ADDRESSES:
             value = _value(options, name)
@@ -72,9 +73,9 @@ class Machine:
 
 
 def read_machine(path: Path | None) -> Machine:
-    """Return the machine of a configuration file; without one, of the user's ~/.spynnaker.cfg.
+    """Return the machine of a configuration file; None: of the user's ~/.spynnaker.cfg.
 
-    Raises BackendError that names everything in the file that is missing or contradicts itself.
+    Raises BackendError with everything in the file that is missing or contradictory.
     """
     path = USERS_FILE.expanduser() if path is None else path
     config = _parsed(path)
@@ -121,12 +122,12 @@ def _parsed(path: Path) -> Config:
 
 
 def _key(name: str) -> str:
-    """Return the name of an option as sPyNNaker compares it."""
+    """Return the name of an option without case and underscores, as sPyNNaker compares it."""
     return name.lower().replace("_", "")
 
 
 def _value(options: Mapping[str, str], name: str) -> str | None:
-    """Return an option, or None where sPyNNaker reads it as none."""
+    """Return the value of an option, None if it is missing, empty or "None"."""
     value = options.get(_key(name))
     return None if value is None or value in ("None", "") else value
 

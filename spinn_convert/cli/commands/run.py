@@ -12,6 +12,7 @@ from spinn_convert.cli.console import output_console, print_json, print_written,
 from spinn_convert.cli.options import GATE, OUTPUT, SIMULATION
 
 FELL_SHORT = 1
+"""Exit code if the SNN is below a limit of --fail-under-agreement or --fail-under-accuracy."""
 
 
 @click.command()
@@ -24,7 +25,8 @@ FELL_SHORT = 1
     type=click.Choice(["reference", "nest", "spinnaker", "spinnaker-integers"]),
     default="reference",
     show_default=True,
-    help="Simulator; spinnaker-integers computes what a board would.",
+    metavar="NAME",
+    help="reference, nest, spinnaker, or spinnaker-integers: what a board would compute.",
     panel=SIMULATION,
 )
 @options.boards

@@ -12,7 +12,7 @@ import numpy as np
 
 from spinn_convert.files.typed import structured
 from spinn_convert.linear.ops import Affine, Conv, Dense, Op, Scale, Shape
-from spinn_convert.model.operators.remedies import REMEDIES
+from spinn_convert.model.operators.remedies import FOREIGN, REMEDIES
 
 Array = np.ndarray
 OutputCount = NewType("OutputCount", int)
@@ -104,9 +104,8 @@ def read(
     """
     if operator not in READERS:
         supported = f"spinn_convert reads {', '.join(sorted(READERS))}"
-        raise Unsupported(
-            "this operator has no spiking form", REMEDIES.get(operator, "") or supported
-        )
+        other = FOREIGN if "." in operator else supported
+        raise Unsupported("this operator has no spiking form", REMEDIES.get(operator, other))
     form = signature(operator)
     _check_inputs(form, inputs)
     _check_attributes(form, attributes)

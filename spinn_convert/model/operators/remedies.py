@@ -8,9 +8,11 @@ _RELU = (
 _NORM = "use BatchNormalization, whose statistics are constant after training"
 GATES = "leave out gates and attention: two tensors cannot be multiplied by spikes"
 _OUTPUT = "export the network up to its logits, without this operator"
-_MAXIMUM = "use MaxPool"
+_MAXIMUM = "use MaxPool, for a maximum of pixels, or Relu, for limits"
+_CURVE = "train without it: between layers with weights, only Relu and Clip may bend"
 _RECURRENT = "only feed-forward networks are converted"
 
+FOREIGN = "convert the model as it was exported, of ONNX's own operators"
 REMEDIES = {
     **dict.fromkeys(
         ("LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "FastGelu", "Mish", "Swish"), _RELU
@@ -21,7 +23,8 @@ REMEDIES = {
     **dict.fromkeys(("Erf", "QuickGelu", "BiasGelu"), _RELU),
     **dict.fromkeys(("Sigmoid", "HardSigmoid"), f"{_RELU}; at the output, export the logits"),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax", "ArgMax", "TopK"), _OUTPUT),
-    **dict.fromkeys(("NonMaxSuppression", "Sqrt", "Exp", "Log", "Pow"), _OUTPUT),
+    "NonMaxSuppression": _OUTPUT,
+    **dict.fromkeys(("Sqrt", "Exp", "Log", "Pow", "Sin", "Cos", "Reciprocal", "Where"), _CURVE),
     **dict.fromkeys(
         (
             "LayerNormalization",
@@ -35,7 +38,8 @@ REMEDIES = {
         ),
         _NORM,
     ),
-    **dict.fromkeys(("Attention", "MultiHeadAttention", "Einsum"), GATES),
-    **dict.fromkeys(("ReduceMax", "Max", "LpPool", "GlobalLpPool"), _MAXIMUM),
+    **dict.fromkeys(("Attention", "MultiHeadAttention"), GATES),
+    "Einsum": "write it as MatMul, with constant weights",
+    **dict.fromkeys(("ReduceMax", "ReduceMin", "Max", "Min", "LpPool", "GlobalLpPool"), _MAXIMUM),
     **dict.fromkeys(("LSTM", "GRU", "RNN", "Loop", "Scan", "If"), _RECURRENT),
 }

@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -98,6 +97,7 @@ def test_drive_is_the_bias_per_step_to_within_rounding(theta):
         current = board_drive.decayed(current, 1)
 
 
+@pytest.mark.slow
 def test_board_predicts_what_the_reference_predicts(example, images):
     """On the converted example; both read from a later start."""
     network, values = example[3], images[0][:60]
@@ -141,24 +141,6 @@ def test_precision_counts_weights_that_vanish():
     assert (found["sum"].lightest, found["sum"].heaviest) == (1, lsbs.max())
 
 
-def test_later_start_subtracts_the_potential_then():
-    potentials = np.cumsum(np.ones((1, 6, 2), np.float32), axis=1)
-    potentials[0, 2:] += 10  # which a later start does not see
-    starts = readout.starts("late", 1, 6)
-    assert starts.tolist() == [0, 1, 2, 2, 3, 3]
-    found = readout.activations(potentials, starts, 0)[0, 3:, 0]
-    assert found == pytest.approx([6, 1, 1])
-    every = readout.activations(potentials, readout.starts("all", 1, 6), 2)[0, :, 0]
-    assert every.tolist() == [1, 2, 13, 7, 5, 4]
-
-
-def test_late_read_out_starts_half_the_depth_after_the_release():
-    starts = readout.starts("late", 100, 220)
-    assert not starts[:100].any()
-    later = [starts[99 + t] - 100 for t in (1, 30, 60, 72, 90, 100, 120)]
-    assert later == [0, 21, 42, 50, 50, 55, 66]
-
-
 def hidden_bias_clips(network):
     changed = [replace(p, bias=p.bias + 40) if p.name == "last" else p for p in network.populations]
     return {"network": replace(network, populations=tuple(changed))}
@@ -175,7 +157,7 @@ def renamed(network):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (hidden_bias_clips, "last: a constant drive of .* i_offset holds 31.2"),
+        (hidden_bias_clips, "last: needs a constant current of .* i_offset allows 31.2"),
         (lambda n: {"stimulus": Stimulus(np.zeros((1, 2, 5, 5), np.float32))}, r"takes \(B, 2, 6"),
         (lambda n: {"stimulus": Stimulus(np.zeros((0, 2, 6, 5), np.float32))}, "B >= 1"),
         (lambda n: {"settings": Settings(0)}, "0 steps"),
@@ -231,7 +213,8 @@ def test_a_potential_that_comes_back_into_range_is_noticed(release, wraps):
     assert found.tolist() == [wraps]
 
 
-@pytest.mark.skipif(find_spec("spynnaker") is None, reason="sPyNNaker is not installed")
+@pytest.mark.slow
+@pytest.mark.spinnaker
 def test_spynnaker_writes_the_integers_of_the_plan(tmp_path):
     """A virtual board: shifts, weights and drives as its host code encodes them."""
     script = ROOT / "tests" / "support" / "board_mapping.py"

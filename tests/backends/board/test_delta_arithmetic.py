@@ -5,8 +5,8 @@ import pytest
 from support.board_oracle import residual_network, slow_delta_run
 
 from spinn_convert.backends.board import arithmetic as board_arithmetic
-from spinn_convert.backends.board import delta_arithmetic
-from spinn_convert.backends.board.delta_plan import make_delta_plan
+from spinn_convert.backends.board.delta import arithmetic as delta_arithmetic
+from spinn_convert.backends.board.delta.plan import make_delta_plan
 from spinn_convert.backends.board.plan import Peak
 from spinn_convert.errors import BackendError
 from spinn_convert.model.host import tensors as run_ann
@@ -66,6 +66,7 @@ def test_reset_stays_below_the_threshold():
     assert (plan.by_name["sum"].v_reset == plan.by_name["sum"].theta * 32768 - 1).all()
 
 
+@pytest.mark.slow
 def test_calibrated_reset_rescues_the_example(example, images):
     model, _, _, network = example
     values, labels = images[0][:50], images[1][:50]

@@ -1,5 +1,7 @@
 """Potentials far from the threshold: the spikes of unbounded integers, in both forms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -105,20 +107,33 @@ def test_neurons_that_must_be_silent_are_silent():
 @pytest.mark.parametrize("reset", [False, True])
 def test_potentials_come_back_from_beyond_32_bits(form, shape, reset, monkeypatch):
     """One neuron fires from the start, the other late and more strongly: V turns, and crosses 1."""
-    rng, channels = np.random.default_rng(1), 6
-    weights = np.float32([[-301, 702], [303.5, -907], [-200, 699], [250, -800], [-1, 2], [3, -7]])
-    weights = (weights + rng.uniform(-1, 1, weights.shape)).astype(np.float32)
+    rng, channels = np.random.default_rng(1), 28
+    weights = np.float32([[-301, 702], [303.5, -907], [-200, 699], [250, -800]])
+    slow = np.repeat([[-1.6, 2.5], [1.6, -2.5]], 12, axis=0)  # cross 1 so that every bit counts
+    weights = np.concatenate([weights + rng.uniform(-1, 1, weights.shape), slow])
+    weights = (weights + rng.uniform(-0.1, 0.1, weights.shape)).astype(np.float32)
     if len(shape) == 1:
         middle, hidden = LinearMap(shape, (Dense(weights),)), (channels,)
     else:
         middle = LinearMap(shape, (Conv(weights[..., None, None]),))
         hidden = (channels, *shape[1:])
     v_reset = np.full((1,) * len(hidden), 0.25, np.float32) if reset else None
-    onto_out = rng.normal(0, 90, (1, int(np.prod(hidden)))).astype(np.float32)
+    onto_out = rng.normal(0, 30, (1, int(np.prod(hidden)))).astype(np.float32)
     network = chain(middle, hidden, onto_out, [0.5, -900.0], v_reset)
     values = np.ones(shape, np.float32)
     furthest = assert_exact(network, values, 2400, form, monkeypatch)
     assert furthest > 4 * 2**16  # several times around 32 bits
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_sums_of_one_step_are_exact_beyond_float32(form, monkeypatch):
+    """600 weights add up to 1,800 thresholds, which the bias takes away but for 0.37."""
+    weights = np.random.default_rng(3).uniform(2, 4, (1, 600)).astype(np.float32)
+    network = chain(LinearMap((600,), (Dense(weights),)), (1,), np.ones((1, 1), np.float32), 0.5)
+    bias = np.float32([0.37 - weights.sum(dtype=np.float64)])
+    populations = [replace(p, bias=bias) if p.name == "far" else p for p in network.populations]
+    network = replace(network, populations=tuple(populations))
+    assert_exact(network, np.ones(600, np.float32), 1500, form, monkeypatch)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -13,19 +13,23 @@ from support.board_oracle import residual_network
 from support.places import BOARDS
 
 from spinn_convert import backends
-from spinn_convert.backends.board import delta_arithmetic
-from spinn_convert.backends.board.cells import DELTA
-from spinn_convert.backends.board.delta_plan import make_delta_plan
+from spinn_convert.backends.board import backend as integers
+from spinn_convert.backends.board.delta.plan import DeltaPlan, make_delta_plan
+from spinn_convert.backends.board.plan import BoardPlan
+from spinn_convert.backends.board.planned import DELTA
+from spinn_convert.backends.spinnaker import backend as spinnaker
 from spinn_convert.backends.spinnaker import build as spinnaker_build
 from spinn_convert.backends.spinnaker import check as spinnaker_check
-from spinn_convert.backends.spinnaker import delta as spinnaker_delta
 from spinn_convert.backends.spinnaker import session as spinnaker_session
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
 from spinn_convert.backends.spinnaker.machine import read_machine
+from spinn_convert.conversion.constant_reset import with_constant_reset
 from spinn_convert.emulator.snapshot import snapshot
 from spinn_convert.errors import BackendError
 from spinn_convert.network.rate import input_currents
 from spinn_convert.network.recording import Settings, Stimulus
+
+pytestmark = pytest.mark.spinnaker
 
 EMULATED = BOARDS / "emulated.cfg"
 ALL = ("stem", "down", "sum", "last")
@@ -33,10 +37,11 @@ STEPS = 30
 
 
 def drawn(clamp_delay, **gains):
-    """Return a residual network and three images, other images to calibrate with among them."""
+    """Return a residual network of calibrated resets, and three images beside those of it."""
     rng = np.random.default_rng(20 + clamp_delay)
     network = residual_network(rng, clamp_delay=clamp_delay, **gains)
     values, calibration = rng.normal(size=(2, 3, 2, 6, 5)).astype(np.float32)
+    network = with_constant_reset(network, calibration, Settings(STEPS))
     return network, Stimulus(values, calibration)
 
 
@@ -50,19 +55,17 @@ def assert_same(a, b):
     assert np.array_equal(a.synaptic_events, b.synaptic_events)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clamp_delay", [0, 1])
 def test_emulated_board_is_the_arithmetic_bit_for_bit(monkeypatch, clamp_delay):
     """Several cores per population; both make their own plan; image 3 as after a fresh boot."""
     network, stimulus = drawn(clamp_delay)
     monkeypatch.setattr(spinnaker_build, "NEURONS_PER_CORE", 40)
-    settings, calls = Settings(STEPS, record=ALL), []
-    found = spinnaker_delta.run(
-        network,
-        stimulus,
-        replace(settings, board=EMULATED),
-        lambda done, total: calls.append((done, total)),
+    settings, calls = Settings(STEPS, record=ALL, board=EMULATED), []
+    found = spinnaker.run(
+        network, stimulus, settings, lambda done, total: calls.append((done, total))
     )
-    expected = delta_arithmetic.run(network, stimulus, settings)
+    expected = integers.run(network, stimulus, settings)
     assert_same(expected, found)
     for name, entries in expected.saturated.items():
         assert (entries == 0).all()
@@ -70,24 +73,24 @@ def test_emulated_board_is_the_arithmetic_bit_for_bit(monkeypatch, clamp_delay):
     assert calls[-1] == (96, 96)
     assert len(np.unique(found.plan.by_name["stem"].v_reset)) > 1
     third = replace(stimulus, values=stimulus.values[2:])
-    alone = spinnaker_delta.run(network, third, settings, board=EMULATED, plan=found.plan)
+    alone = spinnaker.run(network, third, settings, plan=found.plan)
     for name in ALL:
         rows = found.spikes[name][found.spikes[name][:, 0] == 2]
         assert np.array_equal(rows[:, 1:], alone.spikes[name][:, 1:])
     assert np.array_equal(found.readout["out"][2], alone.readout["out"][0])
 
 
+@pytest.mark.slow
 def test_losses_stop_a_run_unless_they_are_allowed():
     """Without peaks the ring buffers saturate; then nothing wraps, on the board as here."""
     network, stimulus = drawn(1, image_gain=8.0, weight_gain=6.0)
     v_reset = {name: np.full(1, 0.25, np.float32) for name in ALL}
-    plan, settings = make_delta_plan(network, None, v_reset), Settings(31, record=ALL)
+    plan = make_delta_plan(network, None, v_reset)
+    settings = Settings(31, record=ALL, board=EMULATED)
     with pytest.raises(BackendError, match=r"image 0: [\d,]+ saturated inputs\n.*more images"):
-        spinnaker_delta.run(network, stimulus, settings, board=EMULATED, plan=plan)
-    found = spinnaker_delta.run(
-        network, stimulus, settings, board=EMULATED, plan=plan, allow_losses=True
-    )
-    expected = delta_arithmetic.run(network, stimulus, settings, plan=plan)
+        spinnaker.run(network, stimulus, settings, plan=plan)
+    found = spinnaker.run(network, stimulus, settings, plan=plan, allow_losses=True)
+    expected = integers.run(network, stimulus, settings, plan=plan)
     assert_same(expected, found)
     assert found.saturated["down"].min() > 0
     for name, entries in expected.saturated.items():  # each may saturate with several additions
@@ -97,7 +100,7 @@ def test_losses_stop_a_run_unless_they_are_allowed():
 
 def test_numbers_on_the_board_are_those_of_the_plan(tmp_path):
     network, stimulus = drawn(1)
-    plan = delta_arithmetic.default_plan(network, stimulus, Settings(STEPS))
+    plan = integers.default_plan(network, stimulus, Settings(STEPS))
     drives = plan.image_drives(input_currents(network, stimulus.values))
     first = {name: drive.of_image(0) for name, drive in drives.items()}
     with spinnaker_session.opened(plan, read_machine(EMULATED), 15, tmp_path) as session:
@@ -131,7 +134,7 @@ def test_dry_run_maps_such_a_plan():
 def test_such_a_plan_is_built_of_lists_alone(connectors):
     network, _ = drawn(0)
     plan = make_delta_plan(network)
-    with pytest.raises(BackendError, match="IF_curr_delta is built of lists alone"):
+    with pytest.raises(BackendError, match="IF_curr_delta is built with lists alone"):
         dry_run(network, plan, BOARDS / "virtual.cfg", connectors=connectors)
 
 
@@ -142,24 +145,37 @@ def test_all_problems_are_named_at_once(monkeypatch, tmp_path):
     hidden = [replace(p, bias=p.bias + 900) if p.name == "last" else p for p in network.populations]
     impossible = replace(network, populations=tuple(hidden))
     settings = Settings(0, record=("out",))
-    text = "\n".join(map(str, spinnaker_delta.check(impossible, settings)))
+    text = "\n".join(map(str, spinnaker.check(impossible, settings)))
     for part in ("0 steps", "population out", "cfg: cannot be read", "none.aplx", "last: a const"):
         assert part in text, text
     with pytest.raises(BackendError) as error:
-        spinnaker_delta.run(impossible, Stimulus(stimulus.values[:0]), settings)
+        spinnaker.run(impossible, Stimulus(stimulus.values[:0]), settings)
     assert len(error.value.problems) == 6
     plan = make_delta_plan(network)
     monkeypatch.undo()
     with pytest.raises(BackendError, match="runs nothing"):
-        spinnaker_delta.run(network, stimulus, Settings(8), board=BOARDS / "virtual.cfg", plan=plan)
+        spinnaker.run(network, stimulus, Settings(8, board=BOARDS / "virtual.cfg"), plan=plan)
 
 
 def test_the_preflight_looks_for_the_binary_of_this_cell():
     assert spinnaker_check.BINARIES[DELTA] == ("IF_curr_delta.aplx",)
-    assert spinnaker_delta.check(drawn(1)[0], Settings(9), EMULATED) == []
+    assert spinnaker.check(drawn(1)[0], Settings(9, board=EMULATED)) == []
 
 
-def test_the_backend_is_found_by_reset():
-    assert backends.find("spinnaker", reset="zero") is spinnaker_delta
-    with pytest.raises(BackendError, match="has its own numbers"):
-        backends.find("spinnaker", "spinnaker", "zero")
+def test_the_cell_follows_from_the_reset():
+    network, stimulus = drawn(0)
+    settings = Settings(STEPS)
+    assert isinstance(integers.default_plan(network, stimulus, settings), DeltaPlan)
+    subtracting = integers.subtracting(network)
+    assert isinstance(integers.default_plan(subtracting, stimulus, settings), BoardPlan)
+
+
+@pytest.mark.parametrize("backend", backends.BOARDS)
+def test_a_clamp_is_refused_where_it_would_be_without_effect(backend):
+    """It was without a word: a plan for reset by subtraction is made for d = 0."""
+    network, _ = drawn(1)
+    settings = Settings(STEPS, board=EMULATED if backend == "spinnaker" else None)
+    assert backends.check(backend, network, settings) == []
+    (problem,) = backends.check(backend, integers.subtracting(network), settings)
+    assert "clamp_delay=1" in problem.what
+    assert "reset=constant" in problem.fix

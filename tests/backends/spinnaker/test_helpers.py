@@ -11,6 +11,8 @@ from spinn_convert.backends.spinnaker import fastlist
 from spinn_convert.backends.spinnaker.fastlist import fast_rows
 from spinn_convert.backends.spinnaker.home import spinnaker_home
 
+pytestmark = pytest.mark.spinnaker
+
 
 def compare_rows(monkeypatch):
     """Let sPyNNaker build every row twice; return the sizes of what was equal."""

@@ -15,8 +15,8 @@ from spinn_convert.backends.board import arithmetic as board_arithmetic
 from spinn_convert.backends.spinnaker import backend as spinnaker
 from spinn_convert.backends.spinnaker import build as spinnaker_build
 from spinn_convert.backends.spinnaker import check as spinnaker_check
-from spinn_convert.backends.spinnaker.dry_run.text import table
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
+from spinn_convert.backends.spinnaker.dry_run.text import table
 from spinn_convert.backends.spinnaker.kernels import layers as spinnaker_convolution
 from spinn_convert.backends.spinnaker.kernels.channels import Channels, merged, places
 from spinn_convert.backends.spinnaker.kernels.layers import chosen, compared, qualified
@@ -25,6 +25,8 @@ from spinn_convert.linear.maps import LinearMap
 from spinn_convert.linear.ops import Conv, Dense, Scale
 from spinn_convert.network.recording import Settings, Stimulus
 from spinn_convert.network.records import Network, Population, Projection
+
+pytestmark = pytest.mark.spinnaker
 
 EMULATED, VIRTUAL = BOARDS / "emulated.cfg", BOARDS / "virtual.cfg"
 A, B = (4, 6, 5), (6, 3, 3)
@@ -80,17 +82,17 @@ def planned():
     return net, values, plan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_core", [12, 512])
 def test_both_ways_are_the_arithmetic_bit_for_bit(planned, monkeypatch, per_core):
     """Two images on one mapping; maps on one core and cut into three."""
     net, values, plan = planned
     monkeypatch.setattr(spinnaker_convolution, "NEURONS_PER_CORE", per_core)
-    settings = Settings(15, record=LAYERS)
+    settings = Settings(15, record=LAYERS, board=EMULATED)
     expected = board_arithmetic.run(net, Stimulus(values), settings, plan=plan)
     for connectors in ("convolutions", "lists") if per_core == 512 else ("convolutions",):
-        found = spinnaker.run(
-            net, Stimulus(values), settings, board=EMULATED, plan=plan, connectors=connectors
-        )
+        told = replace(settings, connectors=connectors)
+        found = spinnaker.run(net, Stimulus(values), told, plan=plan)
         for name in LAYERS:
             assert len(expected.spikes[name]) > 100, f"{name} is silent, and proves nothing"
             assert np.array_equal(expected.spikes[name], found.spikes[name]), name
@@ -138,7 +140,7 @@ def test_reasons_are_told(planned):
     ways = qualified(plan)
     assert {name for name, way in ways.items() if not isinstance(way, str)} == KERNELS
     assert "from deep has stride (2, 2)" in ways["down"]
-    assert "hears a layer that is not made of kernels" in ways["last"]
+    assert "receives spikes from a layer that is built with lists" in ways["last"]
     assert "readout" in ways["out"]
     loud = Conv(np.full((4, 4, 1, 1), 40_000, np.float32))
     dilated = replace(conv(rng, 4, 4, 3, pads=(2,) * 4), dilation=(2, 2))
@@ -147,12 +149,12 @@ def test_reasons_are_told(planned):
         (conv(rng, 4, 4, 3, pads=(0, 0, 2, 2)), "asymmetric padding (0, 0, 2, 2)"),
         (dilated, "dilation (2, 2)"),
         (loud, "beyond 32,767 LSBs"),
-        (Scale(rng.normal(size=A).astype(np.float32)), "places of a channel differently"),
+        (Scale(rng.normal(size=A).astype(np.float32)), "neurons of a channel differently"),
         ((loud, conv(rng, 4, 4, 3)), "chain of 2"),
     ):
         found = qualified(changed(plan, "inner", "stem", op))
         assert reason in found["inner"], reason
-        assert "hears a layer" in found["sum"]
+        assert "receives spikes from a layer" in found["sum"]
 
 
 def test_a_core_must_hold_the_kernels(planned, monkeypatch):
@@ -163,11 +165,10 @@ def test_a_core_must_hold_the_kernels(planned, monkeypatch):
 def test_the_binary_of_kernels_is_asked_for_only_where_it_runs(planned, monkeypatch):
     net, values, plan = planned
     monkeypatch.setattr(spinnaker_check, "KERNEL_BINARIES", ("IF_curr_none.aplx",))
-    assert spinnaker_check.check(net, Settings(9), EMULATED, plan) == []
+    settings = Settings(9, board=EMULATED)
+    assert spinnaker_check.check(net, settings, plan) == []
     with pytest.raises(BackendError, match=r"IF_curr_none\.aplx is missing"):
-        spinnaker.run(
-            net, Stimulus(values), Settings(9), board=EMULATED, plan=plan, connectors="auto"
-        )
+        spinnaker.run(net, Stimulus(values), replace(settings, connectors="auto"), plan=plan)
 
 
 def test_auto_takes_kernels_only_where_they_save(planned):

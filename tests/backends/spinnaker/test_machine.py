@@ -9,6 +9,8 @@ from support.places import BOARDS
 from spinn_convert.backends.spinnaker.machine import read_machine
 from spinn_convert.errors import BackendError
 
+pytestmark = pytest.mark.spinnaker
+
 
 @pytest.mark.parametrize("path", sorted(BOARDS.glob("*.cfg")), ids=lambda path: path.stem)
 def test_spynnaker_knows_every_option_of_the_boards(path):

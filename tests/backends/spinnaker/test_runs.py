@@ -14,21 +14,24 @@ from support.places import BOARDS
 
 from spinn_convert import backends
 from spinn_convert.backends.board import arithmetic as board_arithmetic
-from spinn_convert.backends.board.cells import INTEGRATOR
 from spinn_convert.backends.board.plan import make_plan
+from spinn_convert.backends.board.planned import INTEGRATOR
 from spinn_convert.backends.spinnaker import backend as spinnaker
 from spinn_convert.backends.spinnaker import build as spinnaker_build
 from spinn_convert.backends.spinnaker import check as spinnaker_check
 from spinn_convert.backends.spinnaker import losses as spinnaker_losses
 from spinn_convert.backends.spinnaker import session as spinnaker_session
-from spinn_convert.backends.spinnaker.dry_run.costs import energy, load_seconds, slowdown, table
+from spinn_convert.backends.spinnaker.dry_run.costs import energy, load_seconds, slowdown
 from spinn_convert.backends.spinnaker.dry_run.drawing import draw_placement
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
+from spinn_convert.backends.spinnaker.dry_run.text import table
 from spinn_convert.backends.spinnaker.machine import read_machine
 from spinn_convert.emulator.snapshot import snapshot
 from spinn_convert.errors import BackendError
 from spinn_convert.network.rate import input_currents
 from spinn_convert.network.recording import Settings, Stimulus
+
+pytestmark = pytest.mark.spinnaker
 
 EMULATED = BOARDS / "emulated.cfg"
 ALL = ("stem", "down", "sum", "last")
@@ -51,49 +54,48 @@ def assert_same(a, b):
 def planned():
     """A residual network, three images and a plan that holds their inputs."""
     rng = np.random.default_rng(20)
-    network = residual_network(rng)
+    network = residual_network(rng, clamp_delay=0)
     values = rng.normal(size=(3, 2, 6, 5)).astype(np.float32)
     plan = board_arithmetic.default_plan(network, Stimulus(values), Settings(47))
     return network, values, plan
 
 
+@pytest.mark.slow
 def test_emulated_board_is_the_arithmetic_bit_for_bit(planned, monkeypatch):
     """Several cores per population; more ticks than steps; image 3 as after a fresh boot."""
     network, values, plan = planned
     monkeypatch.setattr(spinnaker_build, "NEURONS_PER_CORE", 40)
-    settings, calls = Settings(30, record=ALL), []
+    settings, calls = Settings(30, record=ALL, board=EMULATED), []
     found = spinnaker.run(
         network,
         Stimulus(values),
         settings,
         lambda done, total: calls.append((done, total)),
-        board=EMULATED,
         plan=plan,
     )
     assert_same(board_arithmetic.run(network, Stimulus(values), settings, plan=plan), found)
     assert spinnaker_build.ticks(30) == 32
     assert calls[-1] == (96, 96)
     assert calls == sorted(calls)
-    alone = spinnaker.run(network, Stimulus(values[2:]), settings, board=EMULATED, plan=plan)
+    alone = spinnaker.run(network, Stimulus(values[2:]), settings, plan=plan)
     for name in ALL:
         third = found.spikes[name][found.spikes[name][:, 0] == 2]
         assert np.array_equal(third[:, 1:], alone.spikes[name][:, 1:])
     assert np.array_equal(found.readout["out"][2], alone.readout["out"][0])
 
 
+@pytest.mark.slow
 def test_losses_stop_a_run_unless_they_are_allowed():
     """Without peaks the ring buffers saturate: on the board as in the arithmetic."""
     rng = np.random.default_rng(5)
-    network = residual_network(rng, image_gain=8.0, weight_gain=6.0)
+    network = residual_network(rng, image_gain=8.0, weight_gain=6.0, clamp_delay=0)
     values = rng.normal(size=(2, 2, 6, 5)).astype(np.float32)
-    plan, settings = make_plan(network), Settings(31, record=ALL)
+    plan, settings = make_plan(network), Settings(31, record=ALL, board=EMULATED)
     with pytest.raises(
         BackendError, match=r"down: image 0: [\d,]+ saturated inputs\n.*more images"
     ):
-        spinnaker.run(network, Stimulus(values), settings, board=EMULATED, plan=plan)
-    found = spinnaker.run(
-        network, Stimulus(values), settings, board=EMULATED, plan=plan, allow_losses=True
-    )
+        spinnaker.run(network, Stimulus(values), settings, plan=plan)
+    found = spinnaker.run(network, Stimulus(values), settings, plan=plan, allow_losses=True)
     expected = board_arithmetic.run(network, Stimulus(values), settings, plan=plan)
     assert found.saturated["down"].min() > 0
     assert_same(replace(expected, saturated=found.saturated), found)
@@ -131,7 +133,7 @@ def test_lists_are_sorted_as_spynnaker_needs_them(planned):
 def test_real_boards_are_read_as_the_emulated_one(planned, tmp_path, monkeypatch):
     """sPyNNaker's own path on a virtual board, handed the data that a real one would return."""
     network, values, plan = planned
-    settings = Settings(47, record=ALL)
+    settings = Settings(47, record=ALL, board=EMULATED)
     expected = board_arithmetic.run(network, Stimulus(values), settings, plan=plan)
     number, asked = [-1], []
 
@@ -159,14 +161,14 @@ def test_real_boards_are_read_as_the_emulated_one(planned, tmp_path, monkeypatch
     monkeypatch.setattr(spinnaker_losses, "read", counters)
     monkeypatch.setattr(spinnaker_session.Session, "present", present)
     monkeypatch.setattr(spinnaker_session, "EmulatedSession", spinnaker_session.RealSession)
-    found = spinnaker.run(network, Stimulus(values), settings, board=EMULATED, plan=plan)
+    found = spinnaker.run(network, Stimulus(values), settings, plan=plan)
     for name in ALL:
         assert np.array_equal(found.spikes[name], expected.spikes[name])
     assert np.allclose(found.readout["out"], expected.readout["out"], rtol=1e-6)
     assert ("out", "v", True) in asked
     monkeypatch.setattr(sim.Population, "spinnaker_get_data", lambda *_, **__: np.zeros((0, 0)))
     with pytest.raises(BackendError, match=r"potentials of shape \(0, 0\)"):
-        spinnaker.run(network, Stimulus(values), settings, board=EMULATED, plan=plan)
+        spinnaker.run(network, Stimulus(values), settings, plan=plan)
 
 
 def provenance(plan, **changed):
@@ -201,7 +203,7 @@ def test_a_virtual_board_runs_nothing(planned):
     network, values, plan = planned
     with pytest.raises(BackendError, match=r"runs nothing(.|\n)*emulated\.cfg"):
         spinnaker.run(
-            network, Stimulus(values), Settings(8), board=BOARDS / "virtual.cfg", plan=plan
+            network, Stimulus(values), Settings(8, board=BOARDS / "virtual.cfg"), plan=plan
         )
 
 
@@ -225,7 +227,7 @@ def test_all_problems_are_named_at_once(planned, tmp_path, monkeypatch):
         spinnaker.run(impossible, Stimulus(values[:0]), Settings(0, record=("out",)))
     assert len(error.value.problems) == 6
     monkeypatch.setattr(spinnaker_check, "find_spec", lambda name: None)
-    text = "\n".join(map(str, spinnaker_check.check(network, Settings(8), EMULATED, plan)))
+    text = "\n".join(map(str, spinnaker_check.check(network, Settings(8, board=EMULATED), plan)))
     assert "pip install 'spinn-convert[spinnaker]'" in text
 
 
@@ -233,8 +235,8 @@ def test_too_few_boards_are_named_with_the_worst_layer(planned):
     network, _, plan = planned
     machine = replace(read_machine(BOARDS / "spin3.cfg"), boards=0)
     (problem,) = spinnaker_check.size_problems(network, machine)
-    assert "5 cores are needed, 0 there are; stem takes most, 1" in problem.what
-    assert spinnaker_check.check(network, Settings(9), BOARDS / "spin3.cfg", plan) == []
+    assert "5 cores are needed, there are 0; stem takes most, 1" in problem.what
+    assert spinnaker_check.check(network, Settings(9, board=BOARDS / "spin3.cfg"), plan) == []
     assert read_machine(BOARDS / "virtual_3_boards.cfg").boards == 3
     assert read_machine(BOARDS / "spin5.cfg").boards is None
 
@@ -255,8 +257,8 @@ def test_dry_run_maps_without_hardware(planned, tmp_path, monkeypatch, name):
     assert dry.chips > 1
     assert len(dry.machine) == (48 if name == "spin5" else 144)
     assert set(dry.sdram) == {chip for layer in dry.layers for chip in layer.chips}
-    assert dry.layers[4].heard == 108
-    assert dry.layers[0].heard == 10
+    assert dry.layers[4].senders == 108
+    assert dry.layers[0].senders == 10
     assert load_seconds(dry) == dry.loaded / 5e6 > 0
     best, worst = slowdown(dry, 1.0)
     assert 1 <= best <= worst
@@ -269,9 +271,9 @@ def test_dry_run_maps_without_hardware(planned, tmp_path, monkeypatch, name):
 def test_too_little_memory_to_emulate_is_told(planned, monkeypatch):
     network, _, plan = planned
     monkeypatch.setattr(spinnaker_check, "BYTES_PER_EMULATED_CORE", 10**13)
-    (problem,) = spinnaker_check.check(network, Settings(9), EMULATED, plan)
+    (problem,) = spinnaker_check.check(network, Settings(9, board=EMULATED), plan)
     assert "needs about 50000.0 GB" in problem.what
-    assert spinnaker_check.check(network, Settings(9), BOARDS / "virtual.cfg", plan) == []
+    assert spinnaker_check.check(network, Settings(9, board=BOARDS / "virtual.cfg"), plan) == []
 
 
 def test_weights_are_not_judged_before_calibration(planned):
@@ -281,7 +283,7 @@ def test_weights_are_not_judged_before_calibration(planned):
     draft = [replace(p, scale=np.ones_like(p.scale)) for p in loud]
     for populations, refused in ((loud, True), (draft, False)):
         changed = replace(network, populations=tuple(populations))
-        assert bool(spinnaker_check.check(changed, Settings(9), EMULATED)) == refused
+        assert bool(spinnaker_check.check(changed, Settings(9, board=EMULATED))) == refused
 
 
 def test_the_backend_is_found_by_name():

@@ -1,0 +1,1 @@
+"""Neurons that a spike resets to a calibrated constant: IF_curr_delta."""
