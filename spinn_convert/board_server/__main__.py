@@ -12,10 +12,12 @@ import json
 import os
 import signal
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from spinn_convert.board_server.server import Server
-from spinn_convert.errors import SpinnConvertError
+from spinn_convert.emulator.processor import warm_up
+from spinn_convert.errors import Problem, SpinnConvertError
 
 FIRST, LAST = 2, 254
 """Last numbers of 127.0.0.x to try. Not 1: spinnman takes 127.0.0.1 for a machine of its own kind
@@ -47,12 +49,15 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     address, version, lose = arguments[0], int(arguments[1]), float(arguments[2])
     try:
-        from spinn_convert.emulator.processor import warm_up
-
         warm_up()
         server, address = _opened(address, version, lose)
-    except (OSError, SpinnConvertError) as error:
-        _say({"error": str(error)})
+    except SpinnConvertError as error:
+        _say({"problems": [asdict(problem) for problem in error.problems]})
+        return 2
+    except OSError as error:
+        what = f"a board cannot be served there: {error.strerror}"
+        fix = "end what serves there, or leave the address out" if address != ANY else ""
+        _say({"problems": [asdict(Problem(address, what, fix))]})
         return 2
     _say({"address": address})
     while True:

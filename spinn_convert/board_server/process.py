@@ -90,9 +90,8 @@ def start(version: int = 5, address: str | None = None, lose: float = 0.0) -> So
     )
     try:
         said = _line(process)
-        if "error" in said:
-            fix = "end what uses it, or leave the address out" if address else ""
-            raise BackendError([Problem(address or NAME, said["error"], fix)])
+        if "problems" in said:
+            raise BackendError([Problem(**problem) for problem in said["problems"]])
     except BaseException:
         SoftwareBoard("", version, process).kill()
         raise
@@ -130,6 +129,9 @@ def software_board(
 
 def _check(version: int, address: str | None, lose: float) -> None:
     problems = []
+    if sys.platform != "linux":
+        what = f"runs on Linux only, not on {sys.platform}"
+        problems.append(Problem(NAME, what, "use Linux, in a container or a virtual machine"))
     if version not in (3, 5):
         what = f"there is no board of version {version}"
         problems.append(Problem(NAME, what, "3 has 4 chips, 5 has 48"))

@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -98,15 +99,18 @@ class Server:
                 content, sender = bound.recvfrom(_LARGEST_DATAGRAM)
             except OSError:  # nothing more, or a host that is gone
                 return
-            if bound is self._boot:
-                self._boot_message(content)
-            elif bound is self._scp:
-                if not self._is_lost():
-                    self._from_host(content, sender)
-            else:
-                for reverse, its in self._reverse.items():
-                    if its is bound:
-                        self._post.enter(reverse, content)
+            self._board.guarded(partial(self._handle, bound, content, sender))
+
+    def _handle(self, bound: socket.socket, content: bytes, sender: Address) -> None:
+        if bound is self._boot:
+            self._boot_message(content)
+        elif bound is self._scp:
+            if not self._is_lost():
+                self._from_host(content, sender)
+        else:
+            for reverse, its in self._reverse.items():
+                if its is bound:
+                    self._post.enter(reverse, content)
 
     def _boot_message(self, content: bytes) -> None:
         if len(content) < _BOOT_HEADER.size:

@@ -5,6 +5,7 @@ One thread calls the methods that change something; any may read and write memor
 
 from __future__ import annotations
 
+import gc
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -39,6 +40,14 @@ class Board:
         self._stepping = False
         self.boot()
 
+    def guarded(self, work: Callable[[], None]) -> None:
+        """Do something; a fault of this program becomes a problem and does not end the board."""
+        try:
+            work()
+        except Exception as error:
+            what = f"a fault of this program: {type(error).__name__}: {error}"
+            self.problems.append(Problem("software board", what, "please report it"))
+
     def boot(self) -> None:
         """Forget everything, as after power-on and a boot."""
         self._cores: dict[CoreId, Core] = {}
@@ -48,6 +57,7 @@ class Board:
         }
         self.routes = Routes(self.chips, self.geometry.links)
         self.done["boots"] += 1
+        gc.collect()  # cores and chips refer to each other, and have megabytes outside of Python
 
     def core(self, chip: Chip, processor: int) -> Core | None:
         """Return the core that executes an application there, if there is one."""

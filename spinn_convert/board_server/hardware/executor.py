@@ -7,7 +7,6 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 from spinn_convert.board_server.hardware.board import Board
-from spinn_convert.errors import Problem
 
 Work = Callable[[], None]
 
@@ -35,24 +34,16 @@ class Executor:
     def _work(self) -> None:
         while not self._closing:
             if self._board.simulating:
-                self._guarded(lambda: self._board.step(self._between))
+                self._board.guarded(lambda: self._board.step(self._between))
                 self._between()
             else:
-                self._guarded(self._queue.get())
+                self._board.guarded(self._queue.get())
                 self._on_messages()
 
     def _between(self) -> None:
         """Do all that waits."""
         try:
             while True:
-                self._guarded(self._queue.get_nowait())
+                self._board.guarded(self._queue.get_nowait())
         except Empty:
             self._on_messages()
-
-    def _guarded(self, work: Work) -> None:
-        """Do something; a fault of this program must not end the board."""
-        try:
-            work()
-        except Exception as error:
-            what = f"a fault of this program: {type(error).__name__}: {error}"
-            self._board.problems.append(Problem("software board", what, "please report it"))

@@ -43,6 +43,15 @@ def test_spynnaker_knows_every_option_of_the_boards(path):
             "[spinn_convert]\nemulated = True\n[Machine]\nversion = 5\nspallocserver = a",
             "emulated board has no spalloc_server",
         ),
+        ("[spinn_convert]\nsoftware=1\nemulated=1\n[Machine]\nversion=5", "exclude each other"),
+        (
+            "[spinn_convert]\nsoftware = 1\n[Machine]\nversion = 5\nmachine_name = a",
+            "software board has no machine_name",
+        ),
+        (
+            "[spinn_convert]\nsoftware = 1\n[Machine]\nversion = 5\nvirtual_board = True",
+            "software board is not virtual",
+        ),
         ("[Machine]\nversion=5\nvirtual_board=True\nwidth=8", "only width"),
         ("[Machine]\nversion=5\nmachine_name=a\nwidth=8\nheight=8", "of no virtual board"),
         ("[Machine]\nversion=5\nvirtual_board=True\nwidth=x\nheight=8", "whole numbers"),
