@@ -31,7 +31,7 @@ from spinn_convert.network.summary import text
 
 HARD_LIMIT = 12 * 2**30
 """Bytes of address space: protects the machine, is no part of the claim."""
-SIGNALS = {signal.SIGALRM: "hang"}
+SIGNALS: dict[int, str] = {signal.SIGALRM: "hang"}
 BAD = ("traceback", "crash", "hang")
 
 

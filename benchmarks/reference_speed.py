@@ -56,7 +56,7 @@ def linear_module(op: LinearOp, bias: Floats | None) -> nn.Module:
 def as_torch(graph: Graph) -> nn.Module:
     """Return the graph as a torch module of convolutions, rectifiers and sums."""
     modules: dict[str, nn.Module] = {}
-    traced, made = fx.Graph(), {}
+    traced, made = fx.Graph(), dict[str, fx.Node]()
     for index, node in enumerate(graph.nodes):
         inputs = tuple(made[name] for name in node.inputs)
         if isinstance(node.op, Input):
@@ -103,7 +103,7 @@ def peer_speed(python: str, example: Example, batch: int, steps: int, threads: i
     found = json.loads(done.stdout.splitlines()[-1])
     for mode, outcome in found.items():
         print(f"SpikingJelly, {mode}: {outcome}")
-    return max(row["image_steps_per_s"] for row in found.values() if isinstance(row, dict))
+    return max(float(row["image_steps_per_s"]) for row in found.values() if isinstance(row, dict))
 
 
 def claims(arguments: argparse.Namespace) -> Iterator[Claim]:

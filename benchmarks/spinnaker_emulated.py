@@ -80,7 +80,7 @@ def spikes(recording: sc.Recording, image: int) -> set[tuple[str, int, int]]:
 def outputs(recording: sc.Recording, image: int) -> NDArray[np.float32]:
     """Return the potentials of the output after each step of an image."""
     (potentials,) = recording.readout.values()
-    return potentials[image]
+    return np.asarray(potentials[image], np.float32)
 
 
 def claims(reset: str, connectors: Connectors, images: int) -> Iterator[Claim]:

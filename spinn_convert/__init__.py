@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from spinn_convert.api import load_dataset as load_dataset
     from spinn_convert.api import run as run
     from spinn_convert.api import score as score
+    from spinn_convert.board_server.process import software_board as software_board
     from spinn_convert.conversion.method import BASIC as BASIC
     from spinn_convert.conversion.method import PAPER as PAPER
     from spinn_convert.conversion.method import Method as Method
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "api": ("check", "convert", "load", "load_dataset", "run", "score"),
+    "board_server.process": ("software_board",),
     "conversion.method": ("BASIC", "Method", "PAPER"),
     "errors": (
         "BackendError",

@@ -21,11 +21,15 @@ MODULES = {
 }
 NAMES = tuple(MODULES)
 BOARDS = ("spinnaker", "spinnaker-integers")
-"""Those that compute with the numbers of a board."""
+"""Backends that compute in a board's fixed-point numbers."""
 
 
 class Backend(Protocol):
-    """What a backend module offers. DEFAULT_IMAGES: how many it presents in a minute or so."""
+    """What a backend module offers.
+
+    DEFAULT_IMAGES: how many images to present if the user does not say, so that a run takes
+    minutes; None for all.
+    """
 
     DEFAULT_IMAGES: int | None
 
@@ -35,7 +39,7 @@ class Backend(Protocol):
     def run(
         self, network: Network, stimulus: Stimulus, settings: Settings, progress: Progress
     ) -> Recording:
-        """Simulate all images."""
+        """Simulate all images; raises BackendError when `check` finds a problem or it fails."""
 
 
 def find(name: str) -> Backend:

@@ -1,4 +1,4 @@
-"""Network -> PyNN populations and projections, for whichever simulator `sim` is handed in."""
+"""Network -> PyNN populations and projections, on any simulator that has PyNN's interface."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from typing import Any
 from spinn_convert.network.records import Network, Population, Projection
 
 TIME_STEP_MS = 1.0
+"""PyNN's time, ms, of one time step of the network."""
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Synapses of a projection onto one receptor; None is the one that PyNN takes by itself."""
+    """The synapses of a projection onto one receptor.
+
+    connector: PyNN's. receptor: such as "excitatory"; None for PyNN's default, which on NEST takes
+    weights of both signs.
+    """
 
     connector: Any
     receptor: str | None = None
@@ -51,9 +56,9 @@ def build(
 ) -> Built:
     """Create a PyNN population per population and PyNN projections for every projection.
 
-    sim: what has PyNN's Population, Projection and StaticSynapse, set up with a time step of
-    TIME_STEP_MS. cell_type returns the PyNN object that suits this simulator, parts the synapses
-    of a projection by receptor, each a PyNN projection.
+    sim: an object with PyNN's Population, Projection and StaticSynapse, set up with a time step of
+    TIME_STEP_MS. cell_type: returns the PyNN cell type of a population. parts: returns the
+    synapses of a projection by receptor; each part becomes a PyNN projection.
     """
     populations = {
         population.name: sim.Population(

@@ -1,4 +1,4 @@
-"""Where the command prints, and how."""
+"""Print results to stdout and messages to stderr."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_WIDTH = 120
+"""Columns of tables that go to a file or a pipe, so that no digits are cut."""
 
 
 def output_console() -> Console:
-    """Return where tables go; a file or a pipe gets them wide enough not to lose digits."""
+    """Return the console for tables: as wide as the terminal, or PIPE_WIDTH if it is none."""
     from rich.console import Console
 
     return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
 def print_json(content: dict[str, Any]) -> None:
-    """Print what machines read."""
+    """Print as indented JSON."""
     click.echo(json.dumps(content, indent=2))
 
 
 def print_written(folder: Path) -> None:
-    """Say what a new folder holds."""
+    """Print the name of a new folder and of its files."""
     names = ", ".join(sorted(path.name for path in folder.iterdir()))
     click.echo(f"wrote {folder}/: {names}")
 
 
 def announce(text: str) -> None:
-    """Say on stderr what is going to be done."""
+    """Print to stderr what is going to be done."""
     click.echo(text, err=True)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import rich_click as click
 
 from spinn_convert import __version__
+from spinn_convert.cli.commands.board import board
 from spinn_convert.cli.commands.convert import convert
 from spinn_convert.cli.commands.export import export
 from spinn_convert.cli.commands.inspect import inspect
@@ -20,6 +21,7 @@ from spinn_convert.cli.commands.tune import tune
 from spinn_convert.errors import SpinnConvertError
 
 BAD_INPUT, INTERRUPTED = 2, 130
+"""Exit codes."""
 
 
 class Commands(click.RichGroup):
@@ -48,15 +50,15 @@ def commands() -> None:
     """
 
 
-for command in (run, convert, inspect, tune, map_, export, score, settings):
+for command in (run, convert, inspect, tune, map_, export, score, settings, board):
     commands.add_command(command)
 
 
 def main() -> None:
     """Run the command line.
 
-    Exit codes: 0, 1 where a network falls short of --fail-under, 2 for bad input, 130 for Ctrl-C;
-    never a traceback.
+    Exit codes: 0; 1 if the SNN is below a limit of --fail-under-...; 2 for bad input, with a
+    message instead of a traceback; 130 for Ctrl-C.
     """
     try:
         code = commands.main(standalone_mode=False)
@@ -71,7 +73,7 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; nothing was written", err=True)
         sys.stderr.flush()
-        os._exit(INTERRUPTED)  # Python kills itself instead if exec of a text was interrupted
+        os._exit(INTERRUPTED)  # sys.exit could end with a signal if `exec` was interrupted
     except MemoryError:
         _say_error("out of memory\n  -> use fewer --images, or a larger machine")
         code = BAD_INPUT

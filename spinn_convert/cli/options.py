@@ -51,14 +51,14 @@ recipe = several(
 onnx = click.option(
     "--onnx",
     type=FILE,
-    help="Of a network.npz, the model it was made from [default: where that was].",
+    help="Model that a network.npz was made from [default: its former path].",
     panel=CONVERSION,
 )
 threads = click.option(
     "--threads", type=click.IntRange(1), help="CPU threads [default: all cores].", panel=SIMULATION
 )
 images = click.option(
-    "--images", type=click.IntRange(1), help="How many test images.", panel=SIMULATION
+    "--images", type=click.IntRange(1), help="Number of test images.", panel=SIMULATION
 )
 steps = click.option(
     "--steps",
@@ -69,7 +69,7 @@ steps = click.option(
 read_out = click.option(
     "--read-out",
     type=click.Choice(["all", "late"]),
-    help="Read the output from step 0, or past its first spikes [default: late without clamp].",
+    help="Read the output over all steps, or without the first [default: late without clamp].",
     panel=SIMULATION,
 )
 boards = several(

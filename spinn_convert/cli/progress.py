@@ -1,4 +1,4 @@
-"""Progress on stderr, bars or plain lines, and Ctrl-C as a note that they act on."""
+"""Show progress on stderr, as bars or plain lines, and stop at the next report after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 import rich_click as click
 
 EVERY = 10.0
-"""Seconds between two lines where stderr is no terminal."""
+"""Seconds between two lines if stderr is no terminal."""
 
 
 class DeferredInterrupt:
-    """Ctrl-C as a note that `check` acts on; a second Ctrl-C acts at once.
+    """Remembers Ctrl-C until `check` raises KeyboardInterrupt; a second Ctrl-C raises it at once.
 
     An exception in the middle of native code that calls back into Python can abort the process
-    before the output folder is cleaned up. State, because a signal can only leave a note.
+    before the output folder is cleaned up.
     """
 
     def __init__(self) -> None:
@@ -33,15 +33,15 @@ class DeferredInterrupt:
         self._noted = True
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if one is due."""
+        """Raise KeyboardInterrupt if Ctrl-C was pressed."""
         if self._noted:
             raise KeyboardInterrupt
 
 
 class Lines:
-    """Plain lines about the phase that runs, one every EVERY seconds; state, because time passes.
+    """Plain lines about the current phase, one every EVERY seconds.
 
-    A thread prints them, so that a phase which reports nothing is not silent either.
+    A thread prints them, so that a phase which reports no progress is shown, too.
     """
 
     def __init__(self) -> None:
@@ -50,11 +50,11 @@ class Lines:
         self._thread = threading.Thread(target=self._print_all, daemon=True)
 
     def begin(self, phase: str) -> None:
-        """Go on with another phase."""
+        """Begin another phase."""
         self._phase, self._begun, self._share = phase, time.monotonic(), (0, 0)
 
     def report(self, done: int, total: int) -> None:
-        """Note how much of the phase is done."""
+        """Remember how much of the phase is done."""
         self._share = done, total
 
     def __enter__(self) -> Lines:
@@ -81,7 +81,7 @@ class Lines:
 
 @contextmanager
 def deferring_interrupts() -> Iterator[DeferredInterrupt]:
-    """Yield the note of Ctrl-C; the usual handler returns afterwards."""
+    """Yield a DeferredInterrupt that handles Ctrl-C inside the block."""
     interrupt = DeferredInterrupt()
     usual = signal.signal(signal.SIGINT, interrupt.note)
     try:

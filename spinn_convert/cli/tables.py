@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from spinn_convert.jobs.recipe import Recipe
     from spinn_convert.network.records import Network
 
+LOSSES = {
+    "weights rounded to zero": "weights rounded to zero",
+    "clipped drives": "constant currents clipped",
+}
+"""Shares in report.json, by key, and how they are called."""
 SHOWN_LOSS = 0.01
-"""Of the synapses of a layer, rounded to zero."""
+"""Share of a population's synapses rounded to zero from which it is shown."""
 
 
 def result_table(report: dict[str, Any]) -> Table:
-    """Return the short table at the end of a conversion."""
+    """Return the table of accuracy, cost and times that `run` prints."""
     from spinn_convert.results.report import shown_steps
 
     network, snn, depth = report["network"], report["snn"], report["network"]["depth"]
@@ -64,7 +69,7 @@ def population_table(network: Network) -> Table:
 
 
 def settings_table(recipe: Recipe) -> Table:
-    """Return one row per setting of a method: its name, its value, and what it takes."""
+    """Return one row per setting of a method: its name, its value, and its allowed values."""
     from spinn_convert.conversion.method import described, setting_hints
 
     table = Table("setting", "value", "takes")
@@ -76,21 +81,25 @@ def settings_table(recipe: Recipe) -> Table:
 
 
 def loss_table(report: dict[str, Any]) -> Table | None:
-    """Return the layers of which a board's integers lose more than 1 % of the weights, if any."""
+    """Return the populations of which a board's integers lose more than 1 %; None if none do."""
     board = report.get("board", {})
-    lost = {n: s for n, s in board.get("weights rounded to zero", {}).items() if s > SHOWN_LOSS}
-    if not lost:
+    rows = [
+        (name, what, share)
+        for key, what in LOSSES.items()
+        for name, share in board.get(key, {}).items()
+        if share > SHOWN_LOSS
+    ]
+    if not rows:
         return None
-    table = Table(title="rounded to zero in 16 bits", show_header=True)
-    table.add_column("population")
-    table.add_column("share of its synapses", justify="right")
-    for name, share in lost.items():
-        table.add_row(escape(printable(name)), f"{share:.1%}")
+    table = Table("population", "lost in the board's integers", title="losses above 1 %")
+    table.add_column("share", justify="right")
+    for name, what, share in rows:
+        table.add_row(escape(printable(name)), what, f"{share:.1%}")
     return table
 
 
 def score_table(content: dict[str, Any]) -> Table:
-    """Return accuracy and agreement of a recording at ten steps, and when it is good enough."""
+    """Return accuracy and agreement of a recording at ten steps, and steps to ANN - 0.5 %."""
     snn = content["snn"]
     title = f"{content['images']} images, {content['steps']} steps each, on {content['backend']}"
     table = Table(title=title, show_header=True)

@@ -7,10 +7,11 @@
     sim.reset(); population.set(...)
     board.reload(after_reset(image)); result = board.run(16)
 
-The ARM instructions of the shipped .aplx files run in the PyPI package `unicorn`; this package adds
-the hardware around them and what the boot software leaves in memory. Nothing here knows a neuron.
+The ARM instructions of sPyNNaker's .aplx files run in the PyPI package `unicorn`; this package adds
+the hardware around them and what the boot software leaves in memory. It contains no neuron model.
 
-Differs from hardware: cores and links are infinitely fast, so nothing is late, dropped or waits;
-the on-chip data generators are not run, the host writes their part; cores of one chip do not
-share their SDRAM, so split and delay-extension cores are refused; no host traffic, no energy.
+Differs from hardware: cores and links are infinitely fast, so no packet is late, dropped or waits;
+the on-chip data generators are not run, the host writes their data; cores of one chip do not share
+their SDRAM, so split and delay-extension cores are refused; host traffic and energy are not
+modelled.
 """

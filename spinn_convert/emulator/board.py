@@ -1,4 +1,4 @@
-"""Several cores on several chips, in step: boot, run, next image on the same mapping."""
+"""Cores on several chips, advanced step by step: boot, run, next image on the same mapping."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _ignore(step: int) -> None:
 class Board:
     """Boots all cores of an image, which takes about 10 MB and 15 ms each.
 
-    Raises BackendError when unicorn is missing, or when a core does not do what is expected of it.
+    Raises BackendError when unicorn is missing, or when a core stops or is in an unexpected state.
     """
 
     def __init__(self, image: BoardImage) -> None:
@@ -31,10 +31,11 @@ class Board:
         self._steps_since_boot = 0
 
     def run(self, steps: int, on_step: Callable[[int], None] = _ignore) -> BoardResult:
-        """Run time steps and return what they recorded; on_step is told each step that is done.
+        """Run time steps and return what they recorded.
 
-        A further run goes on where the last one ended. Raises BackendError when the recordings
-        have no room for that many steps.
+        on_step: called with the number of each step when it is done. A further run goes on where
+        the last one ended. Raises BackendError when the recordings have no room for that many
+        steps.
         """
         if not 0 < steps <= self._image.steps:
             what = f"cannot run {steps} steps: the recordings have room for {self._image.steps}"
@@ -71,10 +72,11 @@ class Board:
         return bool(arriving)
 
     def reload(self, image: BoardImage) -> None:
-        """Load the next image of the same mapping, as sPyNNaker does for a run after a reset.
+        """Load new parameters for the same mapping, as sPyNNaker does for a run after a reset.
 
-        Raises BackendError when more differs than parameters, or when the next run would lose
-        spikes: binaries do not reset the colour of their keys, which counts steps.
+        Raises BackendError when the image differs in more than parameters, or when the next run
+        would lose spikes: a reset does not set back the time step that binaries put into the keys
+        of spikes (their colour), so the steps before must be a multiple of its period.
         """
         _check_same_mapping(self._image, image)
         bits = max((core.colour_bits for core in image.cores), default=0)
@@ -102,7 +104,7 @@ def _check_same_mapping(old: BoardImage, new: BoardImage) -> None:
 
 
 def _fixed(core: CoreImage) -> tuple[object, ...]:
-    """Return all of a core that a reset leaves alone."""
+    """Return all data of a core that a reset does not change."""
     regions = {
         number: region.size if number in core.rewritten else region
         for number, region in core.regions.items()

@@ -12,34 +12,42 @@ from spinn_convert.emulator.devices import (
     Device,
     DmaController,
     InterruptController,
+    Packet,
     SystemController,
     Timer,
     Unused,
 )
 from spinn_convert.emulator.image import CoreImage
-from spinn_convert.emulator.memory import SDRAM, UNBUFFERED, Memory, load_binary
+from spinn_convert.emulator.memory import (
+    SDRAM,
+    UNBUFFERED,
+    Memory,
+    chip_memories,
+    load_binary,
+    own_memories,
+)
 from spinn_convert.emulator.processor import Processor
 from spinn_convert.errors import BackendError, Problem
 
 _APPLICATION = 17
-"""Number of the application, as the host would choose it."""
+"""Application id, which the host passes to a binary; any value works."""
 _NEW_RUN_TIME = 7
 """Command of spinnman's SDP_RUNNING_MESSAGE_CODES."""
 PACKETS_AT_ONCE = 100
-"""Packets that wait at most while the core sleeps; its buffer holds 256 unless told otherwise."""
+"""Packets that arrive together before the core processes them; its buffer holds 256 by default."""
 
 
 class Core:
-    """A core with its own copy of SDRAM. Raises BackendError whenever it is not where it should be.
+    """A core with its own copy of SDRAM. It boots at once, and then waits for the run time.
 
-    Boots at once: afterwards it waits for a run time.
+    Its methods raise BackendError whenever the core is not in the state that they expect.
     """
 
     def __init__(self, image: CoreImage) -> None:
         self.image = image
         self._number = image.where[2]
         self._layout = system_ram.layout(image, system_ram.recording_bytes(image))
-        self._memory = Memory(self._layout.end - SDRAM)
+        self._memory = Memory([*own_memories(), *chip_memories(self._layout.end - SDRAM)])
         self._interrupts = InterruptController()
         self._timer = Timer(self._interrupts)
         self._comms = CommsController(self._interrupts)
@@ -79,7 +87,7 @@ class Core:
         self._expect(system_ram.SYNC0, system_ram.SYNC1)
 
     def release(self) -> None:
-        """Start the prepared run: the signal for which all cores wait (SYNC0, SYNC1 in turn)."""
+        """Start the prepared run by the signal that cores wait for, SYNC0 and SYNC1 in turn."""
         waits_for_set = self._state().state == system_ram.SYNC1
         flag = 1 << self._number
         self._system.flags = self._system.flags & ~flag | (flag if waits_for_set else 0)
@@ -96,16 +104,18 @@ class Core:
         self._processor.run_until_idle()
 
     def receive(self, keys: list[int]) -> None:
-        """Let packets arrive, and process them."""
+        """Let packets with these keys arrive, and let the core process them."""
         for start in range(0, len(keys), PACKETS_AT_ONCE):
-            self._comms.receive(keys[start : start + PACKETS_AT_ONCE])
+            self._comms.receive([Packet(k) for k in keys[start : start + PACKETS_AT_ONCE]])
             self._processor.run_until_idle()
 
     def take_sent(self) -> list[int]:
         """Return the keys of the packets sent since the last call."""
         sent = list(self._comms.sent)
         self._comms.sent.clear()
-        return sent
+        if any(packet.payload is not None for packet in sent):
+            raise BackendError([Problem(str(self.image), "sends packets with payload")])
+        return [packet.key for packet in sent]
 
     def finish(self) -> None:
         """Check that the run has ended."""
@@ -134,7 +144,7 @@ class Core:
 
 
 def _readable(lines: list[str]) -> str:
-    """Put the words back into a compressed log, if sPyNNaker's dictionary of them is here."""
+    """Return a compressed log as text, if sPyNNaker's dictionary of messages is installed."""
     try:
         from spinn_utilities.make_tools.replacer import Replacer
     except ImportError:

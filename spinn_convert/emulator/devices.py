@@ -8,23 +8,43 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from spinn_convert.emulator.memory import Memory
 from spinn_convert.errors import BackendError, Problem
 
-TIMER_1, CPU, DMA_DONE, PACKET = 4, 18, 12, 24
-"""Interrupt lines; spinnaker.h names them TIMER1_INT, CPU_INT, DMA_DONE_INT, CC_MC_INT."""
+TIMER_1, CPU, DMA_DONE, PACKET, FIXED_ROUTE_PACKET = 4, 18, 12, 24, 27
+"""Interrupt lines; spinnaker.h: TIMER1_INT, CPU_INT, DMA_DONE_INT, CC_MC_INT, CC_FR_INT."""
+MULTICAST, FIXED_ROUTE = 0, 3
+"""Kinds of packets."""
 
 _WORD = 0xFFFF_FFFF
+_COUNTS = 0xA0
+"""Bits of a timer's control: it is enabled, and it interrupts."""
+
+
+class Device(Protocol):
+    """A page of registers."""
+
+    def read(self, offset: int) -> int:
+        """Read a register."""
+
+    def write(self, offset: int, value: int) -> None:
+        """Write a register."""
 
 
 class InterruptController:
-    """Vectored interrupt controller (ARM PL190): lines from devices, one vector per slot."""
+    """Vectored interrupt controller (ARM PL190): lines from devices, one vector per slot.
+
+    Reading the vector takes its slot into service: until software writes to the vector register,
+    only lines of lower slots interrupt. Handlers of SARK that unmask early depend on it.
+    """
 
     def __init__(self) -> None:
         self._raised = self._software = self._enabled = self._fast = self._default = 0
         self._vectors = [0] * 16
         self._slots = [0] * 16
+        self._service: list[int] = []
 
     def set_line(self, line: int, high: bool) -> None:
         """Raise or lower the line of a device."""
@@ -39,20 +59,26 @@ class InterruptController:
         return self.pending() & self._fast
 
     def pending_normal(self) -> int:
-        """Return a bit for each pending line that is wired to the normal interrupt."""
-        return self.pending() & ~self._fast
+        """Return a bit for each line that may cause a normal interrupt now."""
+        pending = self.pending() & ~self._fast
+        if not pending or not self._service:
+            return pending
+        below = self._slots[: self._service[-1]]
+        return pending & sum(1 << (slot & 0x1F) for slot in below if slot & 0x20)
 
-    def _vector(self) -> int:
+    def _take_vector(self) -> int:
         pending = self.pending_normal()
-        for slot, vector in zip(self._slots, self._vectors):
+        for number, slot in enumerate(self._slots):
             if slot & 0x20 and pending >> (slot & 0x1F) & 1:
-                return vector
+                self._service.append(number)
+                return self._vectors[number]
+        self._service.append(len(self._slots))
         return self._default
 
     def read(self, offset: int) -> int:
         """Read a register."""
         if offset == 0x30:
-            return self._vector()
+            return self._take_vector()
         simple = {
             0x00: self.pending_normal(),
             0x04: self.pending_fast(),
@@ -75,6 +101,8 @@ class InterruptController:
             self._software |= value
         elif offset == 0x1C:
             self._software &= ~value & _WORD
+        elif offset == 0x30 and self._service:
+            self._service.pop()
         elif offset == 0x34:
             self._default = value
         elif 0x100 <= offset < 0x140:
@@ -84,13 +112,22 @@ class InterruptController:
 
 
 class Timer:
-    """Timer 1. `tick` is the end of a period; between ticks, only looking at it lets time pass."""
+    """Timer 1; timer 2 must not interrupt.
+
+    `tick` is the end of a period; between ticks, only looking at it lets time pass.
+    """
 
     CYCLES_PER_READ = 50
+    """By which the count falls at every read, so that loops that wait for it end."""
 
     def __init__(self, interrupts: InterruptController) -> None:
         self._interrupts = interrupts
         self._load = self._count = self._control = 0
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it counts and interrupts."""
+        return self._control & _COUNTS == _COUNTS
 
     def tick(self) -> None:
         """Start a period."""
@@ -98,7 +135,7 @@ class Timer:
         self._interrupts.set_line(TIMER_1, True)
 
     def read(self, offset: int) -> int:
-        """Read a register; each look at the count costs cycles, so that waiting loops end."""
+        """Read a register; reading the count (0x04) lowers it by CYCLES_PER_READ."""
         if offset == 0x04:
             passed = self._count - self.CYCLES_PER_READ
             self._count = passed if passed > 0 else self._load
@@ -113,6 +150,10 @@ class Timer:
             self._control = value
         elif offset == 0x0C:
             self._interrupts.set_line(TIMER_1, False)
+        elif offset == 0x28 and value & _COUNTS == _COUNTS:
+            what = "needs the interrupt of timer 2, which is not modelled"
+            fix = "leave out splitters that give a population synapse and neuron cores of its own"
+            raise BackendError([Problem("emulated core", what, fix)])
 
 
 class DmaController:
@@ -154,40 +195,64 @@ class DmaController:
         self._interrupts.set_line(DMA_DONE, done and bool(self._control >> 10 & 1))
 
 
+class Packet(NamedTuple):
+    """A packet: key, payload if it has one, and kind (the top bits of its control byte)."""
+
+    key: int
+    payload: int | None = None
+    kind: int = MULTICAST
+
+
 class CommsController:
-    """Sends and receives multicast packets without payload."""
+    """Sends and receives multicast and fixed-route packets, with or without payload."""
 
     TRANSMITTER_FREE = 1 << 31 | 1 << 28  # empty, and not full
     RECEIVED = 1 << 31
 
     def __init__(self, interrupts: InterruptController) -> None:
         self._interrupts = interrupts
-        self._received: deque[int] = deque()
-        self.sent: list[int] = []
+        self._received: deque[Packet] = deque()
+        self._control = 0
+        self._payload: int | None = None
+        self.sent: list[Packet] = []
 
-    def receive(self, keys: list[int]) -> None:
+    def receive(self, packets: list[Packet]) -> None:
         """Let packets arrive."""
-        self._received.extend(keys)
-        self._interrupts.set_line(PACKET, bool(self._received))
+        self._received.extend(packets)
+        self._set_lines()
+
+    def _set_lines(self) -> None:
+        kind = self._received[0].kind if self._received else None
+        self._interrupts.set_line(PACKET, kind == MULTICAST)
+        self._interrupts.set_line(FIXED_ROUTE_PACKET, kind == FIXED_ROUTE)
 
     def read(self, offset: int) -> int:
         """Read a register; reading the received key (0x14) takes the packet."""
         if offset == 0x00:
-            return self.TRANSMITTER_FREE
+            return self.TRANSMITTER_FREE | self._control & 0x0FFF_FFFF
+        if not self._received:
+            return 0
+        packet = self._received[0]
         if offset == 0x0C:
-            return self.RECEIVED if self._received else 0
-        if offset == 0x14 and self._received:
-            key = self._received.popleft()
-            self._interrupts.set_line(PACKET, bool(self._received))
-            return key
+            has_payload = packet.payload is not None
+            return self.RECEIVED | (packet.kind << 6 | has_payload << 1) << 16
+        if offset == 0x10:
+            return packet.payload or 0
+        if offset == 0x14:
+            self._received.popleft()
+            self._set_lines()
+            return packet.key
         return 0
 
     def write(self, offset: int, value: int) -> None:
-        """Write a register; writing the key (0x08) sends a packet."""
-        if offset == 0x04:
-            raise BackendError([Problem("emulated core", "sends packets with payload")])
-        if offset == 0x08:
-            self.sent.append(value)
+        """Write a register; writing the key (0x08) sends a packet, with a payload if one waits."""
+        if offset == 0x00:
+            self._control = value
+        elif offset == 0x04:
+            self._payload = value
+        elif offset == 0x08:
+            self.sent.append(Packet(value, self._payload, self._control >> 22 & 3))
+            self._payload = None
 
 
 class SystemController:
@@ -217,7 +282,7 @@ class SystemController:
 
 
 class Unused:
-    """A device that the binaries touch but that has nothing to do here: router, watchdog."""
+    """A device whose registers the binaries use without effect here: router, watchdog."""
 
     def read(self, offset: int) -> int:
         """Read as 0."""
@@ -225,6 +290,3 @@ class Unused:
 
     def write(self, offset: int, value: int) -> None:
         """Ignore."""
-
-
-Device = InterruptController | Timer | DmaController | CommsController | SystemController | Unused

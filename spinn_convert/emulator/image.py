@@ -1,4 +1,4 @@
-"""What a board is loaded with: frozen records of one mapping, without a simulator behind them."""
+"""All data that a board is loaded with for one mapping, as frozen records."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Region(IntEnum):
 
 
 _REWRITTEN = Region.NEURON_PARAMS, Region.CURRENT_SOURCE_PARAMS, Region.NEURON_RECORDING
-"""What sPyNNaker writes to every core again after a reset: _rewrite_neuron_data_spec."""
+"""Regions that sPyNNaker writes again after a reset, by _rewrite_neuron_data_spec."""
 _OF_LOCAL_ONLY: Mapping[Region, int] = {
     Region.CORE_PARAMS: 4,
     Region.NEURON_PARAMS: 5,
@@ -69,9 +69,9 @@ class Channel:
 class CoreImage:
     """One core: where it is, what it runs, and its data.
 
-    neurons: how many atoms it holds. channels: what it records. counters: names of the words of
-    its provenance region. local_only: whether it holds kernels instead of lists of synapses; such
-    a core numbers its regions differently.
+    neurons: how many it has. regions: by number. channels: what it records. counters: names of the
+    words of its provenance region. local_only: whether it holds kernels instead of lists of
+    synapses; such a core numbers its regions differently.
     """
 
     where: CoreId
@@ -98,7 +98,7 @@ class CoreImage:
 
     @property
     def colour_bits(self) -> int:
-        """Bits of a key that count time steps: word 3 of the core parameters."""
+        """Bits of a spike's key that hold the time step: word 3 of the core parameters."""
         content = self.regions[self.number(Region.CORE_PARAMS)].content
         return int.from_bytes(content[12:16], "little")
 
@@ -118,9 +118,10 @@ class RoutingTable:
 
 @dataclass(frozen=True, eq=False)
 class BoardImage:
-    """All that is loaded for one run of at most `steps` time steps.
+    """All data that is loaded for one run of at most `steps` time steps.
 
-    populations: size of each. links: per chip and link (0 to 5), the chip at its other end.
+    populations: neurons of each. tables: by chip. links: by chip and link (0 to 5), the chip at its
+    other end.
     """
 
     steps: int

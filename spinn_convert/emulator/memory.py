@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from mmap import mmap
 from pathlib import Path
@@ -22,12 +23,12 @@ UNBUFFERED = 0x1000_0000
 PAGE = 4096
 
 _COPY, _FILL, _EXECUTE = 2, 3, 4
-"""Of an .aplx file: (2, address, offset, length), (3, address, length, word), (4, entry)."""
+"""Commands of .aplx files: (2, address, offset, length), (3, address, length, word), (4, entry)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Memory of one kind, at one or more addresses; pages that nobody writes cost nothing."""
+    """Memory of one kind, at one or more addresses; unwritten pages take no memory of the host."""
 
     bases: tuple[int, ...]
     size: int
@@ -38,17 +39,27 @@ class Block:
         return ctypes.addressof(ctypes.c_char.from_buffer(self.data))
 
 
+def block(base: int, size: int, twice: bool = False) -> Block:
+    """Return an empty memory; twice: whether it appears a second time, unbuffered."""
+    size = -(-size // PAGE) * PAGE
+    return Block((base, base + UNBUFFERED) if twice else (base,), size, mmap(-1, size))
+
+
+def own_memories() -> list[Block]:
+    """Return the memories that no other core sees, empty."""
+    return [block(ITCM, ITCM_BYTES), block(DTCM, DTCM_BYTES)]
+
+
+def chip_memories(sdram_bytes: int) -> list[Block]:
+    """Return the memories that the cores of a chip share, empty."""
+    return [block(SDRAM, sdram_bytes, True), block(SYSTEM_RAM, SYSTEM_RAM_BYTES, True)]
+
+
 class Memory:
     """Read and write by the core's own addresses. Raises IndexError outside of all memories."""
 
-    def __init__(self, sdram_bytes: int) -> None:
-        sizes = {
-            (ITCM,): ITCM_BYTES,
-            (DTCM,): DTCM_BYTES,
-            (SDRAM, SDRAM + UNBUFFERED): -(-sdram_bytes // PAGE) * PAGE,
-            (SYSTEM_RAM, SYSTEM_RAM + UNBUFFERED): SYSTEM_RAM_BYTES,
-        }
-        self.blocks = [Block(bases, size, mmap(-1, size)) for bases, size in sizes.items()]
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.blocks = tuple(blocks)
 
     def _find(self, address: int, length: int) -> tuple[mmap, int]:
         for block in self.blocks:
@@ -75,24 +86,39 @@ class Memory:
         """Write 32-bit words one after another."""
         self.write(address, struct.pack(f"<{len(words)}I", *words))
 
+    def fill(self, address: int, word: int, count: int) -> None:
+        """Write the same 32-bit word so many times."""
+        data, start = self._find(address, 4 * count)
+        data[start : start + 4 * count] = struct.pack("<I", word) * count
+
 
 def load_binary(memory: Memory, path: Path) -> int:
     """Copy an .aplx file to where it says; return the address of its first instruction.
 
-    Raises BackendError when it is unreadable. Format: spinnman's and SARK's loader, aplx.h.
+    Raises BackendError when it is unreadable.
     """
     try:
-        content = path.read_bytes()
+        return load(memory, path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BackendError([Problem(str(path), f"is not a SpiNNaker binary: {error}")]) from error
+
+
+def load(memory: Memory, content: bytes) -> int:
+    """Copy the content of an .aplx file to where it says; return its first instruction's address.
+
+    Raises ValueError when it makes no sense. Format: spinnman's and SARK's loader, aplx.h.
+    """
+    try:
         for start in range(0, len(content), 16):
             command, address, first, second = struct.unpack_from("<4I", content, start)
             if command == _COPY:
                 memory.write(address, content[start + first : start + first + second])
             elif command == _FILL:
-                memory.set_words(address, *[second] * (first // 4))
+                memory.fill(address, second, first // 4)
             elif command == _EXECUTE:
                 return int(address)
             else:
                 raise ValueError(f"unknown command {command}")
-        raise ValueError("it has no entry")
-    except (OSError, struct.error, IndexError, ValueError) as error:
-        raise BackendError([Problem(str(path), f"is not a SpiNNaker binary: {error}")]) from error
+    except (struct.error, IndexError) as error:
+        raise ValueError(str(error)) from error
+    raise ValueError("it has no entry")

@@ -16,8 +16,9 @@ _THUMB, _NO_FAST, _NO_NORMAL, _MODE = 0x20, 0x40, 0x80, 0x1F
 _FAST_MODE, _NORMAL_MODE = 0x11, 0x12
 _FAST_VECTOR, _NORMAL_VECTOR = 0x1C, 0x18
 _NEVER = 0xFFFF_FFF0
+"""Address at which unicorn would stop, which is never reached."""
 _MAX_SLICES = 1_000_000
-"""Times a core may fall asleep with an interrupt pending before it counts as hung."""
+"""How often a core may fall asleep with an interrupt pending before that is an error."""
 
 
 def _unicorn() -> Any:
@@ -31,10 +32,16 @@ def _unicorn() -> Any:
     return unicorn
 
 
+def warm_up() -> None:
+    """Load what takes time at the first use; raises BackendError when unicorn is not installed."""
+    unicorn = _unicorn()
+    unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
+
+
 class Processor:
     """Runs until it waits for an interrupt; interrupts come from one controller.
 
-    name: what errors call it. devices: by base address, one page of registers each.
+    name: of the core, in error messages. devices: by base address, one page of registers each.
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class Processor:
         self._arm = unicorn.arm_const
         self._error = unicorn.UcError
         self._interrupts = interrupts
+        self._stopped = False
         self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
         self._uc.ctl_set_cpu_model(self._arm.UC_CPU_ARM_946)
         for block in memory.blocks:
@@ -70,8 +78,9 @@ class Processor:
     def run_until_idle(self) -> None:
         """Run and take interrupts until the processor sleeps with none pending.
 
-        Raises BackendError when the code does what the processor cannot, or wakes for ever. A loop
-        without sleep is not noticed: counting instructions would cost more than running them.
+        Raises BackendError when an instruction cannot be executed, when the core never stops
+        waking up, or when it was stopped. A loop without sleep is not noticed here: counting
+        instructions would take longer than executing them.
         """
         for _ in range(_MAX_SLICES):
             status = self._uc.reg_read(self._arm.UC_ARM_REG_CPSR)
@@ -81,7 +90,12 @@ class Processor:
             self._emulate(counter | (1 if status & _THUMB else 0))
             if not self._interrupts.pending():
                 return  # a pending interrupt wakes a sleeping processor even if it is masked
-        raise BackendError([Problem(self._name, "does not come to rest")])
+        raise BackendError([Problem(self._name, "never waits: an interrupt is always pending")])
+
+    def stop(self) -> None:
+        """Stop for good, from another thread, what does not sleep."""
+        self._stopped = True
+        self._uc.emu_stop()
 
     def _emulate(self, address: int) -> None:
         try:
@@ -89,6 +103,11 @@ class Processor:
         except self._error as error:
             counter = self._uc.reg_read(self._arm.UC_ARM_REG_PC)
             raise BackendError([Problem(self._name, f"{error} at {counter:#x}")]) from error
+        if self._stopped:
+            counter = self._uc.reg_read(self._arm.UC_ARM_REG_PC)
+            raise BackendError(
+                [Problem(self._name, f"runs without ever sleeping, at {counter:#x}")]
+            )
 
     def _deliverable(self, status: int) -> int:
         """Return the mode of the interrupt to take now, or 0."""
@@ -101,7 +120,8 @@ class Processor:
     def _after_unmasking(self, uc: Any, address: int, *_: Any) -> None:
         """Take an interrupt in front of the instruction at an address.
 
-        To write the counter from a hook makes unicorn go on from there, at half the cost of a stop.
+        Writing the program counter in a hook makes unicorn go on from there, which takes half the
+        time of stopping and starting it.
         """
         if self._interrupts.pending():
             status = uc.reg_read(self._arm.UC_ARM_REG_CPSR)
@@ -109,7 +129,7 @@ class Processor:
                 self._interrupt(mode, status, address)
 
     def _interrupt(self, mode: int, status: int, counter: int) -> int:
-        """Enter an exception as the ARM does: save status and address, mask, go to the vector."""
+        """Enter an interrupt as the ARM does: save status and address, mask, go to the vector."""
         if status & _THUMB:
             raise BackendError([Problem(self._name, "an interrupt in Thumb code")])
         masked = _NO_NORMAL | (_NO_FAST if mode == _FAST_MODE else 0)
@@ -133,8 +153,8 @@ def _writer(device: Device) -> Any:
 def _unmasking(memory: Memory) -> list[int]:
     """Return the addresses behind each instruction that may unmask interrupts: MSR CPSR, Rm.
 
-    There, and where the processor sleeps, is where pending interrupts are looked for. An MSR right
-    behind an ORR of its register with a mask bit only masks.
+    Pending interrupts are taken at these addresses, and where the processor sleeps. An MSR right
+    behind an ORR that sets a mask bit of its register can only mask, and is left out.
     """
     code = struct.unpack(f"<{ITCM_BYTES // 4}I", memory.read(ITCM, ITCM_BYTES))
     return [

@@ -1,4 +1,4 @@
-"""What cores wrote while running: recorded variables and counters."""
+"""Decode what cores wrote during a run: recorded variables and counters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LOSSES = (
 
 @dataclass(frozen=True, eq=False)
 class BoardResult:
-    """One run; T steps, population of N neurons.
+    """Result of a run of T steps.
 
     spikes: per recorded population, int64 (n, 2), rows (step, neuron) in that order; steps count
     from the last reset. potentials: per population that recorded v, float64 (T, N), exact s16.15
@@ -75,7 +75,7 @@ def collect(image: BoardImage, cores: Sequence[Core], first: int, steps: int) ->
 
 
 def _rows(core: Core, channel: Channel) -> NDArray[np.int32]:
-    """Return what a core recorded of a variable, one row (step, words..) per step that it wrote.
+    """Return what a core recorded of a variable, a row (step, words...) for each step.
 
     Header, from spinn_front_end_common's buffer_manager.py: number of channels, then for each
     (space, size and in its top bit whether data are missing, address).

@@ -1,4 +1,4 @@
-"""Where a multicast packet goes: the routing tables of the chips, followed link by link."""
+"""Find where a multicast packet goes, by the routing tables of the chips, link by link."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from spinn_convert.errors import BackendError, Problem
 
 
 class Router:
-    """Finds the cores that a packet reaches; remembers them by source and key."""
+    """Finds the cores that a packet reaches; caches them by source chip and key."""
 
     def __init__(self, image: BoardImage) -> None:
         self._image = image
         self._found: dict[tuple[Chip, int], tuple[CoreId, ...]] = {}
 
     def targets(self, chip: Chip, key: int) -> tuple[CoreId, ...]:
-        """Return the cores reached by a packet sent on a chip.
+        """Return the cores reached by a packet with this key, sent on a chip.
 
-        Raises BackendError when an entry is missing or packets would run in a circle.
+        Raises BackendError when an entry is missing or the packet would run in a circle.
         """
         found = self._found.get((chip, key))
         if found is None:

@@ -1,9 +1,10 @@
-"""Takes a BoardImage out of a live sPyNNaker simulation on a virtual board.
+"""Take a BoardImage out of a live sPyNNaker simulation on a virtual board.
 
 Import it only with sPyNNaker installed. `snapshot` reads sPyNNaker's own database of data regions.
-What sPyNNaker rewrites at a reset (parameters, state, what to record) it lets sPyNNaker write once
-more, by the host: the on-chip generator of parameters is not needed, and `after_reset` holds
-exactly what a board would be sent. Synapses are always the host's work on a virtual board.
+Regions that sPyNNaker writes again at a reset (parameters, state, what to record) are taken from
+its method for that, by which the host writes them in full: so no on-chip generator is needed, and
+`after_reset` returns exactly what a board would be sent. On a virtual board the host also writes
+all synapses.
 """
 
 from __future__ import annotations
@@ -48,18 +49,18 @@ _SYSTEM_COUNTERS = (
     "timer_overruns",
     "max_timer_overruns",
 )
-"""The first words of provenance: parse_system_provenance_items."""
+"""The first words of the provenance region, as in parse_system_provenance_items."""
 _SAME_COUNTERS = {
     "n_spikes_dropped": "n_late_packets",
     "n_spikes_lost_from_input": "n_buffer_overflows",
 }
-"""Counters of cores that hold kernels, by the names that other cores give to the same."""
+"""Names of counters on cores with kernels, and on cores with lists of synapses."""
 
 
 def snapshot(steps: int) -> BoardImage:
     """Return what a board would hold for a run of `steps` steps. Call it after `sim.run`.
 
-    Raises BackendError when the mapping holds what the emulated board cannot run.
+    Raises BackendError when the mapping has cores or recordings that the emulated board cannot run.
     """
     if not SpynnakerDataView.is_ran_last():
         raise BackendError([Problem("sPyNNaker", "nothing is mapped", "take a snapshot after run")])
@@ -80,7 +81,7 @@ def snapshot(steps: int) -> BoardImage:
 
 
 def after_reset(image: BoardImage) -> BoardImage:
-    """Return the image with the parameters of now. Call it after `sim.reset`, then `set`.
+    """Return the image with the current parameters. Call it after `sim.reset` and `set`.
 
     Raises BackendError when more has changed, so that sPyNNaker would map the network again.
     """
@@ -106,7 +107,7 @@ def _rewritten(core: CoreImage, placement: Placement, database: DsSqlliteDatabas
 
 
 def _is_system(placement: Placement) -> bool:
-    """Say whether it belongs to the tools: monitors, data gatherers."""
+    """Return if a core runs sPyNNaker's own tools, such as monitors and data gatherers."""
     return bool(placement.vertex.get_binary_start_type() == ExecutableType.SYSTEM)
 
 
@@ -153,7 +154,7 @@ def _core(placement: Placement, database: DsSqlliteDatabase, steps: int) -> Core
 
 
 def _is_local_only(vertex: Any) -> bool:
-    """Say whether a core holds kernels instead of lists of synapses."""
+    """Return if a core holds kernels instead of lists of synapses."""
     return type(vertex) is local.PopulationMachineLocalOnlyCombinedVertex
 
 
@@ -194,7 +195,7 @@ def _channels(vertex: Any) -> Iterator[Channel]:
 
 
 def _recording_header(header: bytes, channels: tuple[Channel, ...], steps: int) -> bytes:
-    """Shrink the recordings to `steps` rows: the host gives them all the SDRAM that is free."""
+    """Return the header with room for `steps` rows; the host gives recordings all free SDRAM."""
     words = np.frombuffer(header, "<u4").copy()
     words[1:] = 0
     for channel in channels:
@@ -235,7 +236,7 @@ def _links() -> Iterator[tuple[Chip, dict[int, Chip]]]:
 
 
 def _counters(local_only: bool) -> tuple[str, ...]:
-    """Return the names of the words of provenance, in the order of the binaries."""
+    """Return the names of the words of the provenance region, in order."""
     parts: tuple[type[ctypes.Structure], ...] = (
         NeuronProvenance,
         SynapseProvenance,

@@ -1,4 +1,4 @@
-"""What the boot software (SCAMP) and the host's loader leave in a core's memory, and the mailbox.
+"""Write what the boot software (SCAMP) and the host's loader leave in a core's memory; mailbox.
 
 Only the fields that the binaries read are set. Offsets: spinnman's
 messages/spinnaker_boot/system_variable_boot_values.py and model/cpu_info.py, and SARK's sark.h.
@@ -19,9 +19,9 @@ CPU_BLOCKS = SYSTEM_RAM + 0x7000
 VARIABLES = SYSTEM_RAM + 0x7F00
 _MESSAGES, _MESSAGE_BYTES, _MESSAGE_COUNT = SYSTEM_RAM + 0x200, 292, 8
 _SCAMP_VERSION = 0x04_00_00
-"""SARK stops with run-time error 20 when this is too old."""
+"""SARK, the run-time library of the binaries, stops with error 20 if this is too old."""
 
-# The layout of SDRAM is free: the binaries find all of it through the system variables.
+# These addresses may be chosen freely: the binaries find all data through the system variables.
 _DEBUG_BUFFERS, _DEBUG_BUFFER_WORDS = SDRAM, 0x2000
 _SYSTEM_HEAP = SDRAM + 0x10_0000
 _USER_HEAP = SDRAM + 0x20_0000
@@ -36,7 +36,7 @@ RUN_TIME_ERROR, PAUSED, READY, RUNNING, SYNC0, SYNC1 = 2, 10, 5, 7, 8, 9
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a core's data lies in SDRAM: table of regions, each region, and the end of all."""
+    """Addresses of a core's data in SDRAM: table of regions, each region by number, and the end."""
 
     table: int
     regions: dict[int, int]
@@ -106,7 +106,10 @@ def load_data(memory: Memory, image: CoreImage, where: Layout) -> None:
 
 
 def recording_bytes(image: CoreImage) -> int:
-    """Return how much the core allocates for its recordings: header (n, (space, size, data)..)."""
+    """Return the bytes that a core allocates for its recordings, from the header of their region.
+
+    The header is the number of channels, then (space, size, address) for each.
+    """
     header = np.frombuffer(image.regions[image.number(Region.RECORDING)].content, "<u4")
     return int((header[1::3] + 8).sum())
 
@@ -117,7 +120,7 @@ def _cpu_block(processor: int) -> int:
 
 @dataclass(frozen=True)
 class CoreState:
-    """What a core tells of itself: state, and why it stopped if it did."""
+    """State of a core; error and link register if it stopped, and the address of its log."""
 
     state: int
     error: int
@@ -173,7 +176,7 @@ def post_message(memory: Memory, chip: Chip, processor: int, command: int, body:
 
 
 def take_message(memory: Memory, processor: int) -> None:
-    """Take a message of the core for the monitor, which nobody reads, and free its buffer."""
+    """Discard a message of the core to the monitor, and free its buffer."""
     block = _cpu_block(processor)
     if memory.read(block + 57, 1) == b"\0":
         return

@@ -1,4 +1,4 @@
-"""Convert a model, and keep the network."""
+"""Convert a model, and write the network to a folder."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Converted:
 def execute(options: ConvertOptions, watch: Watch = unwatched) -> Converted:
     """Convert a model and write network.npz to a new folder; nothing is simulated.
 
-    Raises the errors of every step; then nothing is left behind.
+    Raises the errors of every step; the folder then does not appear.
     """
     source = options.source
     if source.is_network:
@@ -50,7 +50,10 @@ def execute(options: ConvertOptions, watch: Watch = unwatched) -> Converted:
 
 
 def save(model: Model, network: Network, folder: Path) -> None:
-    """Write the network, and what the host runs before and after it, for one image."""
+    """Write network.npz, and the ONNX parts before and after it: prefix.onnx and suffix.onnx.
+
+    These two are written only if there are such parts; they take one image.
+    """
     store.save(network, folder / NETWORK)
     if model.before:
         (folder / "prefix.onnx").write_bytes(host.prefix(model).SerializeToString())

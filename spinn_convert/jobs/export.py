@@ -20,14 +20,15 @@ from spinn_convert.network.timing import ReadOut, default_read_out, default_step
 
 SIMULATORS = ("nest", "spinnaker")
 IMAGES = 25
+"""Default number of test images that a script presents."""
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What to write for which simulator, and the folder: MODEL.script if none is given.
+    """Which script to write, and the folder; None for MODEL.script.
 
-    images: how many test images go with the script; 25, or all if there are fewer. steps: time
-    steps per image.
+    simulator: of SIMULATORS. images: number of test images in its data; None for 25, or all if
+    there are fewer. steps: time steps per image. read_out: "all" or "late"; None for the network's.
     """
 
     source: Source
@@ -42,7 +43,7 @@ class ExportOptions:
 def execute(options: ExportOptions, watch: Watch = unwatched) -> Path:
     """Convert a model, and write run.py and its data to a new folder; nothing is simulated.
 
-    Raises the errors of every step; then nothing is left behind.
+    Raises the errors of every step; the folder then does not appear.
     """
     source = options.source
     target = options.out or Path(f"{source.stem}.script")
@@ -66,15 +67,15 @@ def _check(prepared: Prepared, options: ExportOptions) -> None:
     if options.simulator == "spinnaker":
         problems += clamp_problems(prepared.network)
         if prepared.network.reset == "constant":
-            what = "no script resets to a constant on a board"
-            fix = "leave reset=constant out, or write the script for NEST"
+            what = "scripts for boards do not support reset=constant"
+            fix = "leave reset=constant out, or use --simulator nest"
             problems.append(Problem("reset", what, fix))
     if problems:
         raise BackendError(problems)
 
 
 def _shown(prepared: Prepared, network: Network, options: ExportOptions) -> Shown:
-    """Return what the script presents, and what the ANN says to it."""
+    """Return the images that the script presents, with their labels and the ANN's classes."""
     dataset, model, threads = prepared.dataset, prepared.model, options.source.threads
     count = options.images or min(IMAGES, len(dataset.images))
     images = dataset.images[:count]

@@ -1,4 +1,4 @@
-"""Look at a model, or at a converted network; nothing is built or written."""
+"""Show the populations of a model or of a converted network; nothing is simulated or written."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from spinn_convert.model.load import load
 from spinn_convert.network.records import Network
 
 IMAGES = 100
+"""Calibration images from which scales are shown."""
 
 
 @dataclass(frozen=True, eq=False)
 class Inspected:
-    """A network, all scales 1 where no images were found; warning: why not, if that matters."""
+    """A network. warning: why its scales are not calibrated (all 1), if they are not."""
 
     network: Network
     warning: str = ""
@@ -27,8 +28,8 @@ class Inspected:
 def execute(source: Source) -> Inspected:
     """Return the network of a model, with scales from the first of its calibration images.
 
-    Images that were not asked for and do not fit are a warning; the scales are then 1. Raises the
-    errors of every step.
+    If source.data is None and MODEL.npz is missing or does not fit, the scales are 1, with a
+    warning. Raises the errors of every step.
     """
     if source.is_network:
         return Inspected(_converted_already(source))
@@ -56,7 +57,7 @@ def _converted_already(source: Source) -> Network:
 
 
 def _unsimulated(method: Method) -> Method:
-    """Return the method without what simulates images, which a table does not show."""
+    """Return the method without settings that need a simulation; they do not change the table."""
     return replace(
         method,
         potentials="fixed",

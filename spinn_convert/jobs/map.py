@@ -1,4 +1,4 @@
-"""What a model takes on SpiNNaker boards: converted and mapped, but not run."""
+"""Convert a model and map it to virtual SpiNNaker boards, without running it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ from spinn_convert.network.recording import Settings, Stimulus, Watch, unwatched
 from spinn_convert.network.timing import default_steps
 
 MARK = "map.txt"
+"""File by which a folder is recognised as written by this job."""
 
 
 @dataclass(frozen=True)
 class MapOptions:
-    """What to map, and the folder to write: MODEL.map if none is given.
+    """What to map, and the folder to write; None for MODEL.map.
 
-    board: sPyNNaker's configuration file; None for ~/.spynnaker.cfg. steps: time steps per image,
-    which recordings take room for.
+    board: sPyNNaker's configuration file; None for ~/.spynnaker.cfg. connectors: as of
+    `network.recording.Settings`. steps: time steps per image, on which the size of recordings
+    depends.
     """
 
     source: Source
@@ -44,7 +46,7 @@ class MapOptions:
 def execute(options: MapOptions, watch: Watch = unwatched) -> tuple[DryRun, Path]:
     """Convert and map a model; write network.npz, map.txt and a picture to a new folder.
 
-    Raises the errors of every step; then nothing is left behind.
+    Raises the errors of every step; the folder then does not appear.
     """
     source = options.source
     problems = missing_software(read_machine(options.board))

@@ -1,4 +1,4 @@
-"""The first steps of every job: read model and images, know the network, calibrate it."""
+"""The first steps of every job: read the model and its images, and convert it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ NETWORK = "network.npz"
 
 @dataclass(frozen=True)
 class Source:
-    """What a job starts from: an ONNX file, or the network.npz that was made of one.
+    """The input of a job: an ONNX file, or the network.npz that was made from one.
 
-    data: images; None for the ONNX file's neighbour of the same stem. onnx: of a network.npz, the
-    file that it was made from; None for where that was. recipe: how an ONNX file is converted; None
-    for the default method. threads: of the CPU.
+    path: of that file. data: .npz of images and labels; None for the ONNX file's path with the
+    suffix .npz. onnx: the file that a network.npz was made from; None for the path stored in it.
+    recipe: how an ONNX file is converted; None for the default method. threads: of the CPU.
     """
 
     path: Path
@@ -42,8 +42,8 @@ class Source:
 
     @property
     def stem(self) -> str:
-        """What folders of results are named after."""
-        folder = self.path.parent.name
+        """The first part of the names of result folders, such as MODEL of MODEL.spinn."""
+        folder = self.path.absolute().parent.name
         return folder.removesuffix(".spinn") if self.path.name == NETWORK else self.path.stem
 
 
@@ -58,9 +58,9 @@ class Prepared:
 
 
 def prepare(source: Source) -> Prepared:
-    """Read the model, its images and, if it is converted already, its network.
+    """Read the model and its images, and the network, or make a draft of it.
 
-    Raises ModelError, DataError or ConversionError that says what does not fit.
+    Raises ModelError, DataError or ConversionError that says what is missing or does not fit.
     """
     if source.onnx is not None and not source.is_network:
         what, fix = f"{source.path} is an ONNX file itself", "leave --onnx out"
@@ -81,9 +81,9 @@ def prepare(source: Source) -> Prepared:
 
 
 def convert(prepared: Prepared, watch: Watch = unwatched) -> Network:
-    """Return the network, calibrated on the images of the data and verified.
+    """Return the network, calibrated and verified; a network.npz is returned as it is.
 
-    Raises ConversionError where that cannot be done.
+    Raises ConversionError as `conversion.steps.converted` does.
     """
     source, recipe = prepared.source, prepared.source.recipe or Recipe()
     if source.is_network:
@@ -108,12 +108,10 @@ def method_of(network: Network) -> dict[str, Any]:
 
 
 def _origin(source: Source, network: Network) -> Path:
-    """Return the ONNX file that a network was made from, which the ANN's answers come from."""
+    """Return the ONNX file that a network was made from; raises DataError if it is not found."""
     written = network.made_from.get("path", "")
-    beside = source.path.parent / Path(written).name
-    places = (
-        [source.onnx] if source.onnx else [Path(written), beside, beside.parents[1] / beside.name]
-    )
+    folder, name = source.path.absolute().parent, Path(written).name
+    places = [source.onnx] if source.onnx else [Path(written), folder / name, folder.parent / name]
     for place in places:
         if place.is_file():
             return place

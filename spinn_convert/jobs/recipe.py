@@ -1,4 +1,4 @@
-"""The method that a command is told: a name or a file, and settings changed one by one."""
+"""Read the method of a command: a name or a file (--method), and changed settings (--set)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from spinn_convert.network.timing import ReadOut
 
 WRITTEN_BY = "write the file with spinn-convert tune"
 RESULTS = {"steps": int, "read_out": ReadOut}
-"""What a file holds beside the settings of a method."""
+"""Names and types in a file beside the settings of a method."""
 WORDS = {"none": None, "true": True, "false": False}
+"""Values of settings that are written as words."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A method, and the time steps and the read-out that it was tuned for, if it was."""
+    """A method, and the time steps and the read-out that it was tuned for; None if it was not."""
 
     method: Method = METHODS["default"]
     steps: int | None = None
@@ -34,9 +35,10 @@ class Recipe:
 
 
 def read_recipe(method: str = "default", changes: Sequence[str] = ()) -> Recipe:
-    """Return the recipe of a method's name or file, with settings changed as `name=value` says.
+    """Return the recipe of a method's name or file, with the settings of `changes`.
 
-    Raises ConversionError or DataError that lists everything wrong.
+    changes: texts "name=value". Raises DataError for a missing or wrong file, ConversionError that
+    lists every unknown or wrong setting.
     """
     recipe = Recipe(METHODS[method]) if method in METHODS else _read(Path(method))
     return replace(recipe, method=replace(recipe.method, **_parsed(changes)))
@@ -68,7 +70,7 @@ def _parsed(changes: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """Return what a text says: none, true, false, a number, or itself."""
+    """Return the value of a text: one of WORDS, a number, or else the text itself."""
     if text.lower() in WORDS:
         return WORDS[text.lower()]
     for kind in (int, float):
@@ -97,7 +99,7 @@ def _read(path: Path) -> Recipe:
 
 
 def _problems(path: Path, content: dict[str, Any]) -> list[Problem]:
-    """Return what is unknown, or of a wrong type, in a file."""
+    """Return a problem for every name in a file that is unknown, or has a value of a wrong type."""
     hints, problems = {**setting_hints(), **RESULTS}, []
     for name, value in content.items():
         if name not in hints:
@@ -109,7 +111,7 @@ def _problems(path: Path, content: dict[str, Any]) -> list[Problem]:
             problems.append(Problem(f"{path}, {name}", str(error), WRITTEN_BY))
     steps = content.get("steps")
     if type(steps) is int and steps < 1:
-        problems.append(Problem(f"{path}, steps", f"{steps} is none", "simulate at least one"))
+        problems.append(Problem(f"{path}, steps", f"is {steps}", "simulate at least one step"))
     return problems
 
 

@@ -1,4 +1,4 @@
-"""Convert a model, simulate it, score it, and write what came out."""
+"""Convert a model, simulate it, score it, and write the results to a folder."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ from spinn_convert.results.suspicions import suspicions
 class RunOptions:
     """What to run, on which simulator, and the folder to write; None for a default.
 
-    images: how many of the test images; all, or as many as the backend presents in some minutes.
-    steps: time steps per image. record: populations whose spikes are saved, and "output" for the
-    potentials of the output. board, connectors: of `backends.spinnaker`. out: MODEL.spinn.
+    images: number of test images; by default all, or as many as the backend presents in some
+    minutes. steps: time steps per image. read_out: "all" or "late". record: populations whose
+    spikes are saved, and "output" for the potentials of the output. board, connectors: as of
+    `network.recording.Settings`. out: by default MODEL.spinn.
     """
 
     source: Source
@@ -50,8 +51,8 @@ class RunOptions:
 class Simulated:
     """A recording of B images with its scores.
 
-    answers: classes (B,) that the ANN predicts. read_out: how the output was read. warnings: what
-    looks wrong with model or data, in words. seconds: by phase.
+    answers: classes (B,) that the ANN predicts. read_out: how the output was read. warnings: signs
+    that model or data are wrong, as sentences. seconds: by phase.
     """
 
     recording: Recording
@@ -64,7 +65,7 @@ class Simulated:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a run made; `report` is the content of report.json, in `folder`."""
+    """The results of a run; `report` is the content of report.json, in `folder`."""
 
     network: Network
     simulated: Simulated
@@ -75,7 +76,7 @@ class Outcome:
 def execute(options: RunOptions, watch: Watch = unwatched) -> Outcome:
     """Prepare, convert, simulate, and write network, report and picture to a new folder.
 
-    Raises the errors of every step; then nothing is left behind.
+    Raises the errors of every step; the folder then does not appear.
     """
     timing, source = Timing(), options.source
     target = options.out or Path(f"{source.stem}.spinn")
@@ -93,7 +94,7 @@ def execute(options: RunOptions, watch: Watch = unwatched) -> Outcome:
 
 
 def check(prepared: Prepared, options: RunOptions) -> None:
-    """Raise the errors that can be known before anything is computed."""
+    """Raise DataError or BackendError for problems that are found before anything is computed."""
     network, count = prepared.network, len(prepared.dataset.images)
     if options.images is not None and options.images > count:
         what = f"there are {count} test images"
@@ -185,9 +186,9 @@ def write(
 
 
 def recorded(names: tuple[str, ...], network: Network) -> tuple[str, ...]:
-    """Return the populations to record; "output" stands for the readouts, which always are.
+    """Return the populations to record, without "output": readouts are always recorded.
 
-    Raises DataError for a name that is none, BackendError if Neo is missing.
+    Raises DataError for an unknown name, BackendError if Neo is missing.
     """
     spiking = [p.name for p in network.spiking]
     problems = [

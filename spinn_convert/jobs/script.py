@@ -1,4 +1,4 @@
-"""A converted network as a PyNN script and its data, which need no spinn_convert."""
+"""Write a converted network as a PyNN script and its data, which need no spinn_convert."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What a script presents: the core's inputs (B, *input shape), and what to expect.
+    """What a script presents: inputs of the network, and how to score the result.
 
-    labels, ann: classes (B,), true and the ANN's. read_out: "all" or "late".
+    values: of `Model.core_input`, (B, *input shape). labels, ann: classes (B,), true and as the ANN
+    predicts. steps: time steps per image. read_out: "all" or "late".
     """
 
     values: Floats
@@ -66,8 +67,8 @@ def write_nest(network: Network, shown: Shown, folder: Path) -> None:
 def write_spinnaker(plan: BoardPlan, shown: Shown, folder: Path) -> None:
     """Write run.py and fastlist.py, for sPyNNaker, and data.npz into a folder.
 
-    Raises ConversionError when the network has several outputs, BackendError when an input does
-    not fit the board's numbers.
+    Raises ConversionError when the network has several outputs, BackendError when an input exceeds
+    the board's range.
     """
     arrays: Arrays = {}
     header = _header(plan.network, shown, shown.steps)
@@ -110,7 +111,10 @@ def _write(
 def _board_population(
     population: BoardPopulation, drive: Drive | None, arrays: Arrays
 ) -> dict[str, Any]:
-    """Return the entry of the header; `drive` of all images, or None if it is always the same."""
+    """Return the entry of the header; values per neuron go into `arrays`.
+
+    drive: constant currents of all images; None if they do not depend on the image.
+    """
     found = drive or population.drive
     size = prod(population.shape)
     values = () if found is None else (found.i_offset_na, found.isyn_exc_na)

@@ -1,4 +1,4 @@
-"""Seconds that the phases of a job take."""
+"""Measure the seconds that the phases of a job take."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from contextlib import contextmanager
 
 
 class Timing:
-    """Seconds by phase; state, because phases add up one after another."""
+    """Seconds by phase, added up over repeated phases."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Measure a block."""
+        """Measure the block, and add it to the phase."""
         started = time.perf_counter()
         yield
         self.add({name: time.perf_counter() - started})
 
     def add(self, seconds: Mapping[str, float]) -> None:
-        """Add what was measured elsewhere."""
+        """Add seconds by phase that were measured elsewhere."""
         for name, taken in seconds.items():
             self.seconds[name] = self.seconds.get(name, 0.0) + taken

@@ -86,7 +86,7 @@ def test_settings_without_effect_beside_others(refused):
     ],
 )
 def test_clamps_on_boards(refused, line):
-    refused(line, "clamp", "holds no input back (clamp_delay=1)", "reset=constant")
+    refused(line, "clamp", "with reset by subtraction (clamp_delay=1)", "reset=constant")
 
 
 def test_a_constant_reset_is_no_script_for_boards(refused):

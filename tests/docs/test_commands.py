@@ -71,7 +71,9 @@ def check_pip(words):
             known = set(config["options.extras_require"])
             assert set(extras[1].split(",")) <= known, word
         else:
-            assert word in (".", "-e", "--index-url") or word.startswith(("torch==", "https://"))
+            assert word in (".", "-e", "--index-url", "pytest") or word.startswith(
+                ("torch==", "https://")
+            )
 
 
 @pytest.mark.parametrize(("page", "line"), LINES, ids=[line for _, line in LINES])

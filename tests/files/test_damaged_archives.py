@@ -243,8 +243,8 @@ def test_a_network_that_was_saved_is_read(tmp_path, network):
         ({"shape": (4, 0, 8)}, "has the shape (4, 0, 8)"),
         ({"scale": np.ones(3, np.float32)}, "has scales of shape (3,)"),
         ({"bias": np.full((1, 1, 1), np.nan, np.float32)}, "NaN"),
-        ({"bias": np.zeros((1, 1, 1))}, "Population.bias is of another type"),
-        ({"depth": "1"}, "Population.depth is of another type"),
+        ({"bias": np.zeros((1, 1, 1))}, "no array of float32 @ $.populations[1].bias"),
+        ({"depth": "1"}, "not a whole number @ $.populations[1].depth"),
     ],
 )
 def test_networks_that_do_not_fit_together(tmp_path, network, changes, words):

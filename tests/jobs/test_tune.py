@@ -113,7 +113,7 @@ def test_a_recipe_is_read_as_it_was_written(tmp_path):
         ("[1]", "holds no settings"),
         ('{"percentil": 99}', "setting percentil: unknown\n.*did you mean percentile"),
         ('{"steps": "many"}', "steps: 'many' is not a whole number"),
-        ('{"steps": 0}', "steps: 0 is none"),
+        ('{"steps": 0}', "steps: is 0"),
         ('{"read_out": "early"}', "'early' is none of all, late"),
         ('{"percentile": "x"}', "percentile: 'x' is not a number"),
         ('{"percentile": 3}', "setting percentile: 3 is out of range"),

@@ -1,17 +1,20 @@
-"""The board's arithmetic in software: runs a board plan bit for bit as the binaries would.
+"""The board's arithmetic in software: computes a plan bit for bit as sPyNNaker's binaries would.
 
-Equations of IF_curr_exp as executed by sPyNNaker 7.4.1, per tick and neuron, raw s16.15:
+Equations of IF_curr_exp as executed by sPyNNaker 7.4.1, per time step and neuron; all numbers are
+s16.15 fixed point, that is integers in units of 2^-15 ("raw"):
 
     I_exc += (min(ring_exc, 65535) << shift) * scale;  I_inh likewise
     if refract_timer <= 0: V = I_exc - I_inh + i_offset;  else refract_timer -= 1
     spike if V >= v_thresh, then V = 0
     I_exc *= decay;  I_inh *= decay
 
-Products are of 32 by 32 bits, rounded down. A spike of tick t is in the ring buffers of tick
-t + delay. Every packet is taken to arrive in time, which a real run's provenance must confirm.
+ring_exc and ring_inh are the sums of weights that arrive in this step (the ring buffers); `shift`
+and `scale` turn them into currents. Products are of 32 by 32 bits, rounded down. A spike of step t
+is in the ring buffers of step t + delay. Every packet is assumed to arrive in time; on a real
+board, sPyNNaker's counters (provenance) must confirm that.
 
 Differs from the reference: no clamping (d = 0); weights of 16 bits; currents leak 3.2e-5 per step.
-On the board, V recorded for tick t + 1 is the potential after step t given here.
+The board records V before the update: its value for step t + 1 is the potential after step t here.
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from spinn_convert.backends.board.cells import RING_LIMIT, AnyPlan
 from spinn_convert.backends.board.plan import BoardPlan, Peak, make_plan
+from spinn_convert.backends.board.planned import RING_LIMIT, AnyPlan
 from spinn_convert.backends.board.precision import precision
 from spinn_convert.backends.board.program import compile_plan, simulate_image
 from spinn_convert.backends.board.session import ImageResult, present, recorded
@@ -37,17 +40,18 @@ from spinn_convert.network.records import Network
 NAME = "spinnaker arithmetic"
 DEFAULT_IMAGES = None
 PEAK_IMAGES = 64
-"""Images that the ring buffers are sized with when no plan is given."""
+"""Images on which the largest inputs are measured, from which the range of weights follows."""
 UNLIMITED = 0xFFFF_FFFF
+"""Saturation limit of a ring buffer, in weight LSBs, that no sum reaches."""
 
 
 @dataclass(frozen=True, eq=False)
 class BoardRecording(Recording):
-    """A recording, and what the board's numbers could not hold; B images.
+    """A recording, and how often numbers left the board's range; B images.
 
     saturated: per population, int64 (B,), entries of ring buffers that saturated. clipped: per
-    driven population, int64 (B,), neurons whose drive was clipped. peaks: the largest inputs of
-    any image and step. plan: what was run.
+    population with input from the image, int64 (B,), neurons whose constant current was clipped.
+    peaks: the largest inputs of any image and step, per population. plan: the plan that was run.
     """
 
     saturated: Mapping[str, Int64] = field(default_factory=dict)
@@ -57,7 +61,7 @@ class BoardRecording(Recording):
 
 
 def check(network: Network, settings: Settings) -> list[Problem]:
-    """Return what is wrong with the settings; what the weights forbid, `make_plan` says."""
+    """Return what is wrong with the settings; whether the weights fit is checked by `make_plan`."""
     problems = []
     if settings.steps < 1:
         problems.append(Problem("settings", f"{settings.steps} steps", "simulate at least one"))
@@ -73,9 +77,9 @@ def check(network: Network, settings: Settings) -> list[Problem]:
 def measure_peaks(
     network: Network, values: Floats, settings: Settings, progress: Progress = silent
 ) -> dict[str, Peak]:
-    """Return the peak inputs that `make_plan` needs, measured on images (B, *input shape).
+    """Return the largest inputs that `make_plan` needs, measured on images (B, *input shape).
 
-    Runs in the board's arithmetic, but for ring buffers that do not saturate.
+    Simulates these in the board's arithmetic, with ring buffers that never saturate.
     """
     plan = make_plan(network, _drive_peaks(network, values))
     recording = _run(plan, Stimulus(values), replace(settings, record=()), progress, UNLIMITED)
@@ -91,9 +95,8 @@ def run(
 ) -> BoardRecording:
     """Simulate all images as the board would.
 
-    plan: of `make_plan`; without it, one is made from the peaks of PEAK_IMAGES images of the
-    calibration, or else of the stimulus.
-    Raises BackendError when the network has no plan, or its numbers leave their range.
+    plan: of `make_plan`; None for `default_plan`. Raises BackendError when the network does not fit
+    into the board's numbers, or a number leaves its range in the simulation.
     """
     problems = input_problems(network, stimulus, settings, plan)
     if problems:
@@ -103,16 +106,16 @@ def run(
 
 
 def default_plan(network: Network, stimulus: Stimulus, settings: Settings) -> BoardPlan:
-    """Return a plan whose ring buffers hold the peak inputs of PEAK_IMAGES images.
+    """Return a plan whose ring buffers hold the largest inputs of `sizing_images`.
 
-    Raises BackendError when the network has no plan.
+    Raises BackendError when the network does not fit into the board's numbers.
     """
     some = sizing_images(stimulus)
     return make_plan(network, measure_peaks(network, some, settings))
 
 
 def sizing_images(stimulus: Stimulus) -> Floats:
-    """Return the images that the ring buffers are sized with."""
+    """Return the first PEAK_IMAGES calibration images, or of the stimulus if it has none."""
     some = stimulus.values if stimulus.calibration is None else stimulus.calibration
     return some[:PEAK_IMAGES]
 
@@ -120,7 +123,7 @@ def sizing_images(stimulus: Stimulus) -> Floats:
 def input_problems(
     network: Network, stimulus: Stimulus, settings: Settings, plan: AnyPlan | None
 ) -> list[Problem]:
-    """Return what is wrong with the settings, the images or the plan, which may be missing."""
+    """Return what is wrong with the settings, the images or the plan (None: not checked)."""
     problems = check(network, settings)
     shape, expected = stimulus.values.shape, network.input.shape
     if shape[1:] != expected or not shape[0]:
@@ -146,11 +149,11 @@ def _run(
     built = time.perf_counter()
     images = present(plan.network, stimulus, settings, progress, simulate)
     saturated = np.array([image.saturated for image in images], np.int64)
-    driven = images[0].clipped
+    names = images[0].clipped
     lost = {row.name: row.rounded_to_zero / max(row.synapses, 1) for row in precision(plan)}
     details = {
         "saturated ring buffer entries": int(saturated.sum()),
-        "clipped drives": sum(sum(image.clipped.values()) for image in images),
+        "clipped drives": _clipped_shares(plan, images),
         "weights rounded to zero": lost,
     }
     return BoardRecording(
@@ -158,11 +161,19 @@ def _run(
         **recorded(plan.network, board.program.names, settings, [i.result for i in images]),
         timing={"build": built - started, "simulate": time.perf_counter() - built},
         saturated={name: saturated[:, p] for p, name in enumerate(board.program.names)},
-        clipped={n: np.array([image.clipped[n] for image in images], np.int64) for n in driven},
+        clipped={n: np.array([image.clipped[n] for image in images], np.int64) for n in names},
         details=details,
         peaks=_peaks(plan, images, _drive_peaks(plan.network, stimulus.values)),
         plan=plan,
     )
+
+
+def _clipped_shares(plan: BoardPlan, images: list[ImageResult]) -> dict[str, float]:
+    """Return the share of constant currents that were clipped, by population with an image."""
+    return {
+        name: sum(image.clipped[name] for image in images) / (plan.by_name[name].size * len(images))
+        for name in images[0].clipped
+    }
 
 
 def _drive_peaks(network: Network, values: Floats) -> dict[str, Peak]:

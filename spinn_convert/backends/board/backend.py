@@ -1,7 +1,7 @@
-"""SpiNNaker's own integers in software: the accuracy to expect of a board.
+"""Backend spinnaker-integers: computes in software what a SpiNNaker board would, bit for bit.
 
 Reset by subtraction is computed as IF_curr_exp does (`arithmetic`), a reset to a constant as
-IF_curr_delta does (`delta_arithmetic`).
+IF_curr_delta does (`delta.arithmetic`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 
 from spinn_convert.backends.board import arithmetic
 from spinn_convert.backends.board.arithmetic import measure_peaks, sizing_images
-from spinn_convert.backends.board.cells import AnyPlan
 from spinn_convert.backends.board.delta import arithmetic as delta_arithmetic
 from spinn_convert.backends.board.delta.plan import DeltaPlan, make_delta_plan
 from spinn_convert.backends.board.plan import BoardPlan, make_plan
+from spinn_convert.backends.board.planned import AnyPlan
 from spinn_convert.errors import Problem
 from spinn_convert.linear.ops import Floats
 from spinn_convert.network.recording import Progress, Recording, Settings, Stimulus, silent
@@ -25,20 +25,21 @@ DEFAULT_IMAGES = None
 
 
 def check(network: Network, settings: Settings) -> list[Problem]:
-    """Return what keeps this network from running; what the weights forbid, `make_plan` says."""
+    """Return what keeps this network from running, except weights that do not fit (`run`)."""
     return [*arithmetic.check(network, settings), *clamp_problems(network)]
 
 
 def clamp_problems(network: Network) -> list[Problem]:
-    """Return a problem where a clamp would be without effect.
+    """Return a problem if the network has a clamp delay that a board cannot implement.
 
-    With reset by subtraction the synaptic current is the integrator, and keeps what it receives
-    before the release.
+    With reset by subtraction the synaptic current is the integrator (see `plan`); it keeps input
+    that arrives before the release, which a clamp would have to discard.
     """
     if not network.clamp_delay or network.reset == "constant":
         return []
     what = (
-        f"SpiNNaker's reset by subtraction holds no input back (clamp_delay={network.clamp_delay})"
+        "a clamp is impossible on SpiNNaker with reset by subtraction"
+        f" (clamp_delay={network.clamp_delay})"
     )
     fix = "convert with clamp_delay=0, or with reset=constant"
     return [Problem("clamp", what, fix)]
@@ -53,8 +54,8 @@ def run(
 ) -> Recording:
     """Simulate all images as the board would; progress counts images.
 
-    plan: of `default_plan`, which makes one without it. Raises BackendError when the network has no
-    plan, or its numbers leave their range.
+    plan: None for `default_plan`. Raises BackendError when the network does not fit into the
+    board's numbers, or a number leaves its range in the simulation.
     """
     plan = plan or default_plan(network, stimulus, settings)
     if isinstance(plan, DeltaPlan):
@@ -67,9 +68,9 @@ def run(
 def default_plan(
     network: Network, stimulus: Stimulus, settings: Settings, progress: Progress = silent
 ) -> AnyPlan:
-    """Return the plan of a network for its reset, its numbers sized by `sizing_images`.
+    """Return the plan of a network for its reset, with ranges measured on `sizing_images`.
 
-    Raises BackendError when the network has no plan.
+    Raises BackendError when the network does not fit into the board's numbers.
     """
     plain = subtracting(network)
     peaks = measure_peaks(plain, sizing_images(stimulus), settings, progress)
@@ -79,9 +80,9 @@ def default_plan(
 
 
 def rough_plan(network: Network) -> AnyPlan:
-    """Return a plan that knows no image: weights fit, but inputs may saturate.
+    """Return a plan made without images: weights fit, but their sums may saturate.
 
-    Raises BackendError when the network has no plan.
+    Raises BackendError when the network does not fit into the board's numbers.
     """
     plain = subtracting(network)
     plan = make_plan(plain)
@@ -97,7 +98,7 @@ def subtracting(network: Network) -> Network:
 
 
 def constants(network: Network) -> dict[str, Floats]:
-    """Return the constants (C,), in thresholds, that spikes set the potentials of channels to."""
+    """Return by population the potentials (C,), in thresholds, after a spike, by channel."""
     half = np.float32(2.0 ** -(network.bits + 1))
     return {
         p.name: np.broadcast_to(p.v_reset - half, (p.shape[0], *(1,) * (len(p.shape) - 1))).ravel()

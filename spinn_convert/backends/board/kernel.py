@@ -1,8 +1,8 @@
 """The event-driven simulator of one image in the integers of the board, compiled by numba.
 
-Walks through the same program as `kernel`. An entry of a ring buffer is one 64-bit integer: the
-excitatory sum of weights in its upper half, the inhibitory in its lower, so one addition serves
-both. Weights are 16 bit, hence 65,537 spikes fit before the halves meet.
+It takes the same arrays as the kernel of the reference. An entry of a ring buffer is one 64-bit
+integer: the excitatory sum of weights in its upper half, the inhibitory in its lower, so one
+addition serves both. Weights have 16 bits, so 65,537 spikes fit before the lower half overflows.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from spinn_convert.backends.reference.kernel import fire, receive_spikes, with_r
 from spinn_convert.backends.reference.program import Int32, Int64, Wiring
 
 LOW = 0xFFFF_FFFF
+"""Mask of the lower half of a ring buffer's entry, the inhibitory sum."""
 receive: Any = receive_spikes
-"""Compiled a second time, for 64-bit integers."""
+"""Numba compiles it a second time, for the 64-bit integers of ring buffers."""
 BOARD_FIELDS = ("theta", "shift", "self_weight")
+"""Columns of `board` below: raw threshold, ring-buffer shift, weight of the self-projection."""
 
 
 NO_RESET = np.zeros(0, np.int32)
-"""For the kernel's `fire`: V is computed anew in every step, so its reset does not count."""
+"""Passed to the reference's `fire`: V is computed anew in every step, so a reset has no effect."""
 
 
 @numba.njit(nogil=True, cache=True)
@@ -38,7 +40,8 @@ def _update(
 ) -> Any:
     """Add the ring buffer to both currents, set V (without i_offset), let the currents decay.
 
-    Returns the largest sums that arrived, and numbers that are not 0 if a current wrapped, or V.
+    Returns the largest excitatory and inhibitory sum in LSBs, and two numbers that are not 0 if a
+    current, or V, overflowed 32 bits.
     """
     most_exc, most_inh = np.int64(0), np.int64(0)
     wrapped, v_wrapped = np.int64(0), np.int64(0)
@@ -61,7 +64,7 @@ def _update(
 
 @numba.njit(nogil=True, cache=True)
 def saturated_entries(ring: Int64, limit: int) -> Any:
-    """Return how many entries of both receptors are above the limit."""
+    """Return how many sums, of both receptors, are above the limit."""
     count = 0
     for n in range(ring.size):
         count += ((ring[n] >> 32) > limit) + ((ring[n] & LOW) > limit)
@@ -79,10 +82,10 @@ def simulate(
 ) -> tuple[Int32, Int64, Int32, Int64, Int64, Int64]:
     """Simulate one image; `board` holds BOARD_FIELDS of each population.
 
-    Returns the spiking neurons of all populations and steps one after another, where each
-    population's each step begins (P, steps + 1), V of the readouts after each step (steps, readout
-    neurons), the largest sums in a ring buffer (P, 2), saturated entries (P,), and the first step
-    in which a number wrapped (P,), `steps` if none did.
+    limit: at which ring buffers saturate, LSBs. Returns the neurons that spiked, by population,
+    then by step; the position at which each step of each population begins (P, steps + 1); raw V of
+    the readouts after each step (steps, readout neurons); the largest sums in a ring buffer (P, 2);
+    saturated entries (P,); and the first step in which a number overflowed (P,), `steps` if none.
     """
     populations = wiring.populations
     spikes = np.empty(1 << 16, np.int32)
@@ -129,6 +132,6 @@ def simulate(
 
 
 def packed(weights: Int32 | Int64) -> Int64:
-    """Return signed weights, LSBs, as additions to an entry of the ring buffer."""
+    """Return signed weights, LSBs, as 64-bit numbers to add to an entry of a ring buffer."""
     wide = weights.astype(np.int64)
     return np.where(wide > 0, wide << 32, -wide)

@@ -1,16 +1,17 @@
-"""Network -> board plan: what sPyNNaker's stock IF_curr_exp holds to compute this network.
+"""Network -> plan for sPyNNaker's cell type IF_curr_exp, made to reset by subtraction.
 
-The synaptic integrator. With a membrane constant of 0.05 ms the potential is, in every step,
+Its synaptic currents serve as the integrator. With a membrane time constant of 0.05 ms, the
+potential follows them in every step,
 
     V = I_exc - I_inh + i_offset
 
-and with synaptic constants of 31507.4 ms the two currents keep what they receive: they are the
-integrator. An inhibitory projection of each neuron onto itself (weight theta, delay 1) subtracts
-the threshold after a spike. A threshold of the `Network` is `theta` on the board, in its units of
-mV and nA, which are the same here; numbers are s16.15, so "raw" integers count 2^-15.
+and with synaptic time constants of 31507.4 ms the two currents keep what they receive. An
+inhibitory projection of each neuron onto itself (weight theta, delay 1) subtracts the threshold
+after a spike. One threshold of the `Network` is `theta` mV on the board, and as many nA, since V is
+a sum of currents here. Numbers are s16.15 fixed point; "raw" integers are in units of 2^-15.
 
-Clamping is not planned: whatever the network's clamp_delay, the plan is made for d = 0, that is
-release = depth and delay = difference of depths. Input before the release would be accumulated.
+A plan has no clamp: whatever the network's clamp_delay, it is made for d = 0, that is
+release = depth and delay = difference of depths. Input before the release is accumulated.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from spinn_convert.backends.board.cells import (
+from spinn_convert.backends.board.drive import LARGEST_DRIVE, Drive, drive
+from spinn_convert.backends.board.planned import (
     INTEGRATOR,
     LARGEST_SHIFT,
     NEVER,
@@ -31,7 +33,6 @@ from spinn_convert.backends.board.cells import (
     PlannedPopulation,
     Value,
 )
-from spinn_convert.backends.board.drive import LARGEST_DRIVE, Drive, drive
 from spinn_convert.errors import BackendError, Problem
 from spinn_convert.linear.maps import LinearMap, matrix, then
 from spinn_convert.linear.ops import Conv, Dense, Floats, Scale
@@ -46,23 +47,26 @@ CELL_PARAMETERS: Mapping[str, float] = {
     "tau_syn_E": 31507.4,
     "tau_syn_I": 31507.4,
 }
-"""Of every population, at a time step of 1 ms; other constants break the construction."""
+"""Of every population (ms, mV, nF), for a time step of 1 ms: only these time constants make the
+currents integrate and the potential follow them exactly."""
 MARGIN = 1.5
-"""Room above the peak input of the calibration images."""
+"""Factor by which ranges exceed the largest inputs of the calibration images."""
 COARSEST_LSB = 2.0**-6
-"""Thresholds; a weight LSB of 2^-5 costs 10 points of accuracy, 2^-6 none."""
+"""Largest value of a weight's last bit, in thresholds: 2^-5 costs 10 % accuracy, 2^-6 none."""
 SMALLEST_THETA = {"spiking": 2.0**-4, "readout": 2.0**-12}
+"""mV per threshold, below which a network is refused."""
 LARGEST_THETA = {"spiking": 1.0, "readout": 2.0**-4}
+"""mV per threshold. A readout's is small, since its potential grows to many thresholds."""
 READOUT_STEPS = 1024
-"""Steps of peak input that a readout takes before it leaves the range of its numbers."""
+"""Steps with the largest input for which a readout's potential stays in the range of s16.15."""
 
 
 @dataclass(frozen=True)
 class Peak:
     """The largest input of any neuron of a population in one step, in thresholds.
 
-    excitatory, inhibitory: through synapses, the projection onto itself included. drive: the
-    largest |bias + current of the analog input|.
+    excitatory, inhibitory: through synapses, those onto itself included. drive: the largest
+    |bias + current from the image|.
     """
 
     excitatory: float
@@ -72,22 +76,22 @@ class Peak:
 
 @dataclass(frozen=True, eq=False)
 class BoardPopulation(PlannedPopulation):
-    """Of integrators: a constant drive needs both of its parts, and a spike subtracts itself."""
+    """A population of IF_curr_exp: its drive has i_offset and isyn_exc, its self_weight resets."""
 
     @property
     def parameters(self) -> Mapping[str, Value]:
-        """What the cell is made with, beside the drive."""
+        """Parameters of the cell type by PyNN's names, except i_offset."""
         return {"v_thresh": self.v_thresh, **CELL_PARAMETERS}
 
     @property
     def initial(self) -> Mapping[str, Value]:
-        """What its state begins with, beside the drive."""
+        """Initial values of state variables by PyNN's names, except isyn_exc."""
         return {"v": 0.0, "isyn_inh": 0.0, "refract_timer": self.refract_timer}
 
 
 @dataclass(frozen=True, eq=False)
 class BoardPlan(Plan[BoardPopulation]):
-    """network: as given but for d = 0."""
+    """A plan for IF_curr_exp; its network is without a clamp (d = 0)."""
 
     cell: ClassVar[str] = INTEGRATOR
     largest_potential: ClassVar[float] = NEVER
@@ -109,10 +113,11 @@ def without_clamp(network: Network) -> Network:
 
 
 def make_plan(network: Network, peaks: Mapping[str, Peak] | None = None) -> BoardPlan:
-    """Return the plan; `peaks` by population come from `board_arithmetic.measure_peaks`.
+    """Return the plan of a network.
 
-    Without peaks the weights fit, but ring buffers may saturate. Raises BackendError that names
-    every population whose bias or weights the numbers of the board cannot hold.
+    peaks: largest inputs by population, of `arithmetic.measure_peaks`; without, the weights fit,
+    but ring buffers may saturate. Raises BackendError that names every population whose bias or
+    weights exceed the board's range.
     """
     network = without_clamp(network)
     problems = _drive_problems(network, peaks)
@@ -131,7 +136,7 @@ def make_plan(network: Network, peaks: Mapping[str, Peak] | None = None) -> Boar
 
 
 def in_lsbs(network: Network, lsb: Mapping[str, float]) -> Network:
-    """Return the network with weights in LSBs; `lsb` in thresholds by target population."""
+    """Return the network with weights in LSBs. lsb: in thresholds, by target population."""
     projections = []
     for projection in network.synaptic():
         ones = (1,) * len(projection.map.out_shape)
@@ -148,7 +153,7 @@ def weight_values(linear: LinearMap) -> Floats:
 
 
 def _drive_problems(network: Network, peaks: Mapping[str, Peak] | None) -> list[Problem]:
-    """Return the populations whose constant drive does not fit into i_offset."""
+    """Return a problem for each population whose constant current does not fit into i_offset."""
     problems = []
     for population in network.populations:
         if population.kind == "input":
@@ -156,7 +161,10 @@ def _drive_problems(network: Network, peaks: Mapping[str, Peak] | None) -> list[
         largest = largest_drive(network, population, (peaks or {}).get(population.name))
         limit = LARGEST_DRIVE / SMALLEST_THETA[population.kind]
         if largest > limit:
-            what = f"a constant drive of {largest:.3g} per step; i_offset holds {limit:.3g}"
+            what = (
+                f"needs a constant current of {largest:.3g} thresholds per step;"
+                f" i_offset allows {limit:.3g}"
+            )
             fix = "its scale is too small: calibrate on more images, or with a higher percentile"
             problems.append(Problem(population.name, what, fix))
     return problems
@@ -179,15 +187,16 @@ def _plan_population(
         refract_timer=population.release,
         shift=shift,
         self_weight=0 if readout else round(theta * 2.0 ** (LARGEST_SHIFT - shift)),
-        drive=None if driven(network, population) else constant,
-        saturates=saturates(network, population),
+        drive=None if sees_image(network, population) else constant,
+        may_clip=may_clip(network, population),
     )
 
 
 def _theta(kind: str, largest_drive: float, most: float) -> float:
-    """Return the largest power of two at which drive and potential fit.
+    """Return the largest power of two, mV per threshold, at which current and potential fit.
 
-    A larger theta never costs precision: the LSB of the weights grows in proportion to it.
+    largest_drive, most: constant current and input per step, in thresholds. A larger theta costs no
+    precision: the LSB of the weights grows in proportion to it.
     """
     theta = LARGEST_THETA[kind]
     if largest_drive > 0:
@@ -201,25 +210,26 @@ def _weight_problems(planned: BoardPopulation) -> list[Problem]:
     coarse = planned.weight_lsb / planned.theta > COARSEST_LSB and planned.kind == "spiking"
     if planned.shift <= LARGEST_SHIFT and not coarse:
         return []
-    what = f"takes up to {RING_LIMIT * planned.weight_lsb / planned.theta:.3g} thresholds per step"
+    most = RING_LIMIT * planned.weight_lsb / planned.theta
+    what = f"takes up to {most:.3g} thresholds per step through synapses"
     fix = "16-bit weights are then too coarse: calibrate on more images or with a higher percentile"
     return [Problem(planned.name, what, fix)]
 
 
-def driven(network: Network, population: Population) -> bool:
-    """Whether the drive of the population depends on the image."""
+def sees_image(network: Network, population: Population) -> bool:
+    """Whether the population has a projection from the input, so that its current varies."""
     return any(_is_current(network, p) for p in network.incoming(population))
 
 
-def saturates(network: Network, population: Population) -> bool:
-    """Whether the population spikes and is driven by the image alone."""
+def may_clip(network: Network, population: Population) -> bool:
+    """Whether a clipped current changes no spike: a spiking population with no other input."""
     incoming = network.incoming(population)
     only_image = bool(incoming) and all(_is_current(network, p) for p in incoming)
     return only_image and population.kind == "spiking"
 
 
 def most_input(network: Network, population: Population, peak: Peak | None) -> float:
-    """Return what a weight, and a step's input with a margin, come to at most, in thresholds."""
+    """Return the largest |weight| or, with MARGIN, input per step, in thresholds."""
     weights = [
         float(np.abs(weight_values(p.map)).max(initial=0))
         for p in network.incoming(population)
@@ -234,9 +244,9 @@ def _is_current(network: Network, projection: Projection) -> bool:
 
 
 def largest_drive(network: Network, population: Population, peak: Peak | None) -> float:
-    """Return the largest constant drive that must not clip, in thresholds per step."""
-    if saturates(network, population):
+    """Return the largest constant current that must not clip, in thresholds per step."""
+    if may_clip(network, population):
         return 0.0
-    if driven(network, population):
+    if sees_image(network, population):
         return MARGIN * peak.drive if peak else 0.0
     return float(np.abs(population.bias).max(initial=0))

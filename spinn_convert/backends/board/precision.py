@@ -1,4 +1,4 @@
-"""How finely the board holds the weights of a plan."""
+"""How coarsely a plan rounds the weights of a network."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from spinn_convert.backends.board.plan import BoardPlan, BoardPopulation, weight
 from spinn_convert.linear.maps import fan_out, on_grid
 
 EVERY_WEIGHT = 60
-"""Bits that keep any float32 weight above 2^-61 thresholds."""
+"""Fractional bits with which every weight above 2^-61 thresholds counts as a synapse."""
 
 
 @dataclass(frozen=True)
 class Precision:
-    """Of the synapses onto one population, that onto itself not counted.
+    """Rounding of the weights onto one population, without those onto itself.
 
-    lsb: last bit of a weight, in thresholds. lightest, heaviest: weights in LSBs, of those that are
-    not 0. synapses: all with a weight before rounding. rounded_to_zero: how many of them are lost.
+    theta: mV per threshold. lsb: value of a weight's last bit, in thresholds. lightest, heaviest:
+    smallest and largest |weight| that is not 0, in LSBs. synapses: number before rounding.
+    rounded_to_zero: how many of them have a weight of 0 LSBs.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Board plan -> the flat arrays that the integer kernel walks through, and one image's run."""
+"""Board plan -> flat arrays for the integer kernel; simulate one image with them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.backends.board.cells import NEVER
 from spinn_convert.backends.board.drive import FRACTION_BITS, Drive
 from spinn_convert.backends.board.plan import BoardPlan
+from spinn_convert.backends.board.planned import NEVER
 from spinn_convert.backends.board.session import ImageResult
 from spinn_convert.backends.reference.backend import ImageOutcome, spike_rows
 from spinn_convert.backends.reference.program import (
@@ -27,10 +27,11 @@ from spinn_convert.network.recording import Settings
 
 @dataclass(frozen=True, eq=False)
 class BoardProgram:
-    """The arrays of the kernel, channels last.
+    """The arrays of the kernel, neurons channels last.
 
-    board: per population, the kernel's BOARD_FIELDS. wiring: of the program, its weights packed.
-    i_offset, isyn_exc: per neuron, 0 where they depend on the image.
+    board: a row of `kernel.BOARD_FIELDS` per population. wiring: of the program, with weights as
+    `kernel.packed` makes them. i_offset, isyn_exc: raw, per neuron, 0 where they depend on the
+    image.
     """
 
     plan: BoardPlan
@@ -42,7 +43,7 @@ class BoardProgram:
 
 
 def compile_plan(plan: BoardPlan) -> BoardProgram:
-    """Return the program of a plan."""
+    """Return the arrays of a plan."""
     program = compile_program(plan.integers)
     board = [(one(p.theta), p.shift, p.self_weight) for p in plan.populations]
     i_offset = np.zeros(int(program.populations[:, 1].sum()), np.int32)
@@ -62,7 +63,7 @@ def compile_plan(plan: BoardPlan) -> BoardProgram:
 
 
 def packed_wiring(program: Program) -> Wiring:
-    """Return the wiring of a program whose weights are LSBs, as the kernel adds them up."""
+    """Return the wiring of a program in LSBs, with weights as `kernel.packed` makes them."""
     from spinn_convert.backends.board.kernel import packed
 
     wiring, unit = program.wiring, program.one
@@ -72,16 +73,17 @@ def packed_wiring(program: Program) -> Wiring:
 
 
 def one(theta: float) -> int:
-    """Return a threshold of `theta` mV, raw."""
+    """Return a threshold of `theta` mV as an integer in units of 2^-15 mV."""
     return round(theta * (1 << FRACTION_BITS))
 
 
 def simulate_image(
     board: BoardProgram, drives: Mapping[str, Drive], settings: Settings, limit: int
 ) -> ImageResult:
-    """Simulate one image, given its drives; ring buffers saturate at `limit` LSBs.
+    """Simulate one image.
 
-    Raises BackendError that names the populations whose numbers leave their range.
+    drives: its constant currents, by population. limit: at which ring buffers saturate, LSBs.
+    Raises BackendError that names the populations whose numbers overflow.
     """
     from spinn_convert.backends.board.kernel import simulate
 
@@ -107,9 +109,10 @@ def simulate_image(
 
 
 def check_range(program: Program, wraps: Int64, readout: Int32) -> None:
-    """Raise BackendError that names the populations whose numbers left their range, and when.
+    """Raise BackendError that names the populations whose numbers overflowed, and the steps.
 
-    wraps: of the kernel, first steps (P,). readout: raw V (T, N), which must stay below NEVER.
+    wraps: first step of each population in which a number overflowed (P,), of the kernel. readout:
+    raw V (T, N), which must stay below NEVER.
     """
     steps, begin, found = len(readout), 0, []
     for p, name in enumerate(program.names):
@@ -118,7 +121,7 @@ def check_range(program: Program, wraps: Int64, readout: Int32) -> None:
             above = (readout[:, begin : begin + size] >= one(NEVER)).any(axis=1)
             first, begin = min([first, *np.flatnonzero(above)]), begin + size
         found.append((first, name))
-    what, fix = "a current or potential leaves the board's numbers in step", "simulate fewer steps"
+    what, fix = "a current or potential exceeds the board's range in step", "simulate fewer steps"
     problems = [
         Problem(name, f"{what} {step}", fix) for step, name in sorted(found) if step < steps
     ]
@@ -127,7 +130,7 @@ def check_range(program: Program, wraps: Int64, readout: Int32) -> None:
 
 
 def place(program: Program, name: str, values: Int32, everything: Int32) -> None:
-    """Write what broadcasts to one population's shape into an array over all neurons."""
+    """Write one population's values, which broadcast to its shape, into an array of all neurons."""
     index = program.names.index(name)
     shape, (offset, size) = program.shapes[index], program.populations[index, :2]
     ordered = np.broadcast_to(values, shape).ravel()[channels_last(shape)]
@@ -137,7 +140,7 @@ def place(program: Program, name: str, values: Int32, everything: Int32) -> None
 def in_thresholds(program: Program, readout: Int32, ones: Sequence[int]) -> NDArray[np.float32]:
     """Return raw potentials (T, N), channels last, in thresholds and (C, H, W) order.
 
-    ones: a threshold of each readout, raw.
+    ones: a threshold of each readout, as `one` returns it.
     """
     ordered, begin = np.empty(readout.shape, np.float32), 0
     shapes = [s for s, row in zip(program.shapes, program.populations) if not row[2]]
@@ -155,7 +158,7 @@ def image_result(
     begins: Int64,
     readout: NDArray[np.float32],
 ) -> ImageOutcome:
-    """Return what a kernel found about one image; `readout` in thresholds."""
+    """Return the result of one image from what a kernel returned; `readout` in thresholds."""
     counts = begins[:, -1] - begins[:, 0]
     neurons = np.repeat(program.populations[:, 0], counts) + spikes
     rows = {

@@ -1,4 +1,4 @@
-"""Presenting images to a simulator of one image, several at a time; collecting what it found."""
+"""Present many images to a simulator of one image, in several threads; collect the results."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from spinn_convert.network.records import Network
 
 @dataclass(frozen=True, eq=False)
 class ImageResult:
-    """What one image left behind.
+    """Result of one image; P populations.
 
-    peaks: (P, 2) by population and receptor, LSBs. saturated: (P,), entries of ring buffers.
-    clipped: neurons by driven population. overshoot: (2, N), where it is measured, by neuron,
-    channels last: sum of V - v_thresh over its spikes, raw, and their number.
+    peaks: (P, 2), largest sum in a ring buffer by receptor, LSBs. saturated: (P,), entries of ring
+    buffers. clipped: neurons with clipped current, by population with input from the image.
+    overshoot: (2, N), if it is measured: by neuron, channels last, the sum of V - v_thresh over its
+    spikes, raw, and the number of these.
     """
 
     result: ImageOutcome
@@ -34,7 +35,7 @@ class ImageResult:
 
 
 Simulate = Callable[[Mapping[str, Floats]], ImageResult]
-"""Simulates one image, given the currents of `rate.input_currents` for it."""
+"""Simulates one image, given its currents (*shape) by population, of `rate.input_currents`."""
 
 
 def present(
@@ -62,7 +63,10 @@ def _currents(network: Network, stimulus: Stimulus) -> Iterator[list[dict[str, F
 def recorded(
     network: Network, names: Sequence[str], settings: Settings, results: Sequence[ImageOutcome]
 ) -> dict[str, Any]:
-    """Return the fields of a Recording that hold results; `names` of all populations, in order."""
+    """Return the fields of a Recording that hold results.
+
+    names: of all populations, in the order of `ImageOutcome.counts`.
+    """
     counts = np.array([result.counts for result in results], np.int64)
     return {
         "settings": settings,

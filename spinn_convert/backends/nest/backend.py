@@ -1,9 +1,9 @@
 """NEST through PyNN: one build presents all images, exactly.
 
-Differs from the reference in nothing: the neuron is NEST's stock `eprop_iaf` without its learning,
-which subtracts the threshold at a spike (for a reset to a constant, `iaf_psc_delta`). C_m = 1,
-E_L = 0, no leak and delta synapses make one unit of weight or current per step one threshold.
-Weights on the grid make its sums exact, too.
+Gives the same spikes as the reference. The neuron is NEST's own `eprop_iaf` without its learning,
+which subtracts the threshold at a spike (for a reset to a constant, `iaf_psc_delta`). With C_m = 1,
+E_L = 0, no leak and delta synapses, a weight of 1 or a current of 1 is one threshold per spike or
+step. Weights and currents are multiples of 2^-bits, so NEST's sums of doubles are exact, too.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ DEFAULT_IMAGES = 25
 BYTES_PER_SYNAPSE = 56
 BYTES_PER_NEURON = 2_500
 BYTES_PER_RECORDED_NEURON = 35_000
+"""Memory of NEST and PyNN, measured; a spike recorder takes most of the last."""
 
 
 def check(network: Network, settings: Settings) -> list[Problem]:
@@ -91,14 +92,22 @@ def _present_all(
 
 
 def imported() -> ModuleType:
-    """Import NEST and PyNN without their banners and without compiling PyNN's extensions."""
-    os.environ.setdefault("PYNEST_QUIET", "1")
-    path = os.environ.get("PATH", "")
-    with warnings.catch_warnings():
+    """Import NEST and PyNN without their banners and without compiling PyNN's extensions.
+
+    The environment and torch's threads, which NEST sets to one when it is imported, stay as they
+    are.
+    """
+    variables = {"PYNEST_QUIET": "1", "PATH": ""}  # PyNN compiles extensions if it finds cmake
+    before = {name: os.environ.get(name) for name in variables}
+    with torch_threads(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        os.environ["PATH"] = ""  # PyNN compiles extensions, which we do not use, if it finds cmake
+        os.environ.update(variables)
         try:
             from spinn_convert.backends.nest import objects as nest_objects
         finally:
-            os.environ["PATH"] = path
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name)
+                else:
+                    os.environ[name] = value
     return nest_objects

@@ -1,9 +1,9 @@
 """A converted network in a PyNN simulation on NEST: populations, projections, images.
 
-Between two images all thresholds are out of reach, so the network is silent. An image sets the
-input currents and then releases population after population: each gets its initial potential and
-its threshold at the step of its release. What came before is overwritten, so image B after image A
-is bit for bit image B alone.
+Between two images all thresholds are out of reach, so the network is silent. For an image, the
+input currents are set, and then every population gets its initial potential and its threshold at
+the step of its release. That overwrites all state, so image B after image A gives bit for bit the
+same as image B alone.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from spinn_convert.network.records import Network, Population, Projection, neuro
 NEVER = 1e30
 """A threshold that no membrane potential reaches: it keeps a population silent."""
 STRIDE = 8
-"""Steps between two reports of progress."""
+"""Time steps between two reports of progress."""
 
 
 def _nothing() -> None:
-    """Do nothing before a projection."""
+    """Do nothing: the default of `alive`."""
 
 
 class NestNetwork:
@@ -37,8 +37,8 @@ class NestNetwork:
 
     populations: by name; neurons are numbered in (C, H, W) order, and their variable V_m is in
     thresholds. projections: by "source -> target". Record, connect and perturb them as any others;
-    a population drops what it receives before its release. PyNN's unit of weights is 1000 times
-    NEST's, so a weight of 0.001 onto these neurons is one threshold. State, because NEST has it.
+    a population ignores input before its release. PyNN's unit of weights is 1000 times NEST's, so a
+    weight of 0.001 onto these neurons is one threshold. A class, because NEST keeps state.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class NestNetwork:
     ) -> None:
         """Build the network.
 
-        objects: the module `nest.objects`. threads: that NEST has. listable: whether PyNN can list
-        and change the synapses later, which takes 8 to 24 bytes more for each. alive: called before
-        each projection; it may raise.
+        objects: the module `nest.objects`. threads: number of NEST's threads. listable: whether
+        PyNN can list and change the synapses later, which takes 8 to 24 bytes more for each. alive:
+        called before each projection; it may raise, to end the build.
         """
         self._objects, self._network = objects, network
         self._longest = longest_delay(network)
@@ -86,8 +86,9 @@ class NestNetwork:
     def present(self, image: Floats, steps: int) -> Window:
         """Run the simulation for `steps` time steps with one image; then the network is silent.
 
-        image: what the core gets, (*input shape), a row of `Model.core_input`. A few more steps
-        follow, so that all spikes arrive and PyNN has all that was recorded. Returns when it was.
+        image: input of the network, (*input shape), a row of `Model.core_input`. A few more steps
+        follow, so that all spikes arrive and PyNN has everything that was recorded. Returns the
+        simulation times of the image.
         """
         with torch_threads(1):  # NEST crashes where torch has set more threads than NEST has
             currents = input_currents(self._network, np.asarray(image, np.float32)[None])
@@ -99,9 +100,9 @@ class NestNetwork:
         steps: int,
         on_step: Callable[[int], None] = lambda step: None,
     ) -> Window:
-        """Present an image given as currents (*shape) of the populations that see it.
+        """Present an image given as currents (*shape), by population with input from the image.
 
-        on_step: called with the number of steps simulated; it may raise.
+        on_step: called with the number of steps simulated; it may raise, to end the run.
         """
         for name, current in currents.items():
             self._objects.set_each(self.nodes[name], "I_e", current)
@@ -143,7 +144,10 @@ def longest_delay(network: Network) -> int:
 
 
 def in_simulation(objects: ModuleType, network: Network) -> NestNetwork:
-    """Return the network in the caller's own simulation; raises BackendError if that is unfit."""
+    """Return the network in the caller's own simulation.
+
+    Raises BackendError if that has another time step, delays or spike precision than needed.
+    """
     sim, longest = objects.sim, longest_delay(network) * TIME_STEP_MS
     state = sim.simulator.state
     found = state.dt, state.min_delay, state.spike_precision

@@ -1,4 +1,4 @@
-"""The PyNN cell type and connector that NEST lacks. Importing this module imports NEST."""
+"""PyNN cell types and a connector for NEST that PyNN lacks. Importing this module imports NEST."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ __all__ = [
 
 
 COMPACT_NEURONS = 65_000
-"""Neurons per thread that NEST's 16-bit index of a synapse's target reaches, less our devices."""
+"""Neurons per thread that the 16-bit target index of NEST's static_synapse_hpc can address, less
+some for the devices that measure."""
 
 
 class SubtractiveIF(NativeCellType):  # type: ignore[misc]
     """Integrate-and-fire without leak, reset by subtraction of the threshold.
 
-    NEST's `eprop_iaf` with nothing to learn. tau_m is a power of two so large that the decay per
-    step is exactly 1, and with it the factor of the current; 2^54 would make that factor 0.
+    NEST's `eprop_iaf` without learning. tau_m (ms) is a power of two so large that the decay per
+    step is exactly 1, and so is the factor of the current; 2^54 would make that factor 0.
     """
 
     nest_model = "eprop_iaf"
@@ -71,7 +72,7 @@ class ConstantResetIF(SubtractiveIF):
 
 
 class _Cell(ID):  # type: ignore[misc]
-    """PyNN's handle of one neuron, which makes NEST's only when asked: 2 kB less per neuron."""
+    """PyNN's handle of one neuron, which makes NEST's handle only when asked: saves 2 kB each."""
 
     @property
     def node_collection(self) -> Any:
@@ -80,7 +81,7 @@ class _Cell(ID):  # type: ignore[misc]
 
 
 class Population(sim.Population):  # type: ignore[misc]
-    """A PyNN population that is created in bulk."""
+    """A PyNN population whose neurons are created by one call of nest.Create."""
 
     def _create_cells(self) -> None:
         parameters = self.celltype.parameter_space
@@ -99,9 +100,9 @@ class Population(sim.Population):  # type: ignore[misc]
 
 
 class StaticSynapse(sim.StaticSynapse):  # type: ignore[misc]
-    """PyNN's static synapse without PyNN's label on each: 8 bytes less per synapse.
+    """PyNN's static synapse without PyNN's label, which takes 8 bytes per synapse.
 
-    Without the label, PyNN cannot find a projection's synapses again to list or change them.
+    Without the label, PyNN cannot list or change the synapses of a projection afterwards.
     """
 
     model = "static_synapse"
@@ -111,7 +112,7 @@ class StaticSynapse(sim.StaticSynapse):  # type: ignore[misc]
 
 
 class CompactSynapse(StaticSynapse):
-    """A static synapse of 16 bytes instead of 32; a thread can hold COMPACT_NEURONS neurons."""
+    """A static synapse of 16 bytes instead of 32, for up to COMPACT_NEURONS neurons per thread."""
 
     model = "static_synapse_hpc"
 
@@ -146,7 +147,7 @@ class BulkConnector(Connector):  # type: ignore[misc]
 
 
 def pynn(neurons_per_thread: int | None) -> SimpleNamespace:
-    """Return what `backends.pynn.build` needs, with the smallest synapse that fits.
+    """Return the object that `backends.pynn.build` takes as `sim`, with the smallest synapse type.
 
     neurons_per_thread: None for PyNN's own synapse, which PyNN can list and change.
     """
@@ -182,7 +183,7 @@ def set_each(nodes: Any, name: str, values: Floats) -> None:
 
 
 def _set(nodes: Any, values: list[dict[str, float]]) -> None:
-    """Call NEST's kernel, since NodeCollection.set spends 15 times longer in Python."""
+    """Set parameters by NEST's low-level call: NodeCollection.set takes 15 times longer."""
     try:
         nest.ll_api.nestkernel.llapi_set_nc_status(nodes._datum, values)
     except AttributeError:  # a NEST that names these otherwise

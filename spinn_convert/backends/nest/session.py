@@ -1,4 +1,4 @@
-"""A network that stands on NEST, the devices that measure it, and what they have found so far."""
+"""A network built in NEST, the devices that record it, and the results of the images so far."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "nest"
 
 
 class Session:
-    """Build once, present many images, collect one recording; state, because NEST has it."""
+    """Build once, present many images, collect one recording. A class, because NEST keeps state."""
 
     def __init__(
         self,
@@ -42,9 +42,11 @@ class Session:
         self._recorders = {name: self._add_recorder(name) for name in settings.record}
 
     def _add_counters(self) -> Any:
-        """Create two silent neurons per population: one adds up its spikes, one their synapses.
+        """Create two counters per population: neurons that never fire, and whose V_m is a count.
 
-        A spike recorder would hold 33 kB for every neuron that it might hear.
+        One receives weight 1 from each neuron and so counts spikes; the other receives the number
+        of the neuron's synapses and so counts synaptic events. A spike recorder would take 33 kB
+        for every neuron connected to it.
         """
         degrees, spiking = out_degrees(self._network), self._network.spiking
         parameters = {**self._objects.SubtractiveIF.default_parameters, "V_th": NEVER, "V_m": 0.0}
@@ -69,9 +71,9 @@ class Session:
         return recorder
 
     def present(self, currents: Mapping[str, Floats], progress: Callable[[int], None]) -> None:
-        """Present one image, given as currents (*shape) of the populations that see it.
+        """Present an image given as currents (*shape), by population with input from the image.
 
-        `progress` is called with the number of steps simulated.
+        progress: called with the number of steps simulated.
         """
         self._objects.set_all(self._counters, {"V_m": 0.0})
         window = self._built.present_currents(currents, self._settings.steps, progress)
@@ -79,7 +81,7 @@ class Session:
         self._counts.append(np.array(self._counters.get("V_m")).reshape(-1, 2))
 
     def recording(self, timing: Mapping[str, float]) -> Recording:
-        """Return all that was measured."""
+        """Return the recording of all images; timing: seconds by phase."""
         counts = np.rint(np.array(self._counts)).astype(np.int64)
         return Recording(
             NAME,
@@ -107,7 +109,11 @@ class Session:
     def _events(
         self, device: Any, name: str, variable: str
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Return a device's rows (image, step, neuron) and values, without those between images."""
+        """Return the events of a device while images were presented.
+
+        Rows (image, step, neuron), int32 (n, 3), and the values of `variable` (n,). name: of the
+        population that it records.
+        """
         events = device.get("events")
         step = np.rint(np.asarray(events["times"]) / TIME_STEP_MS).astype(np.int64) - 1
         starts = np.rint(np.array(self._starts) / TIME_STEP_MS).astype(np.int64)

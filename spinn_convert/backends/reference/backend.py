@@ -43,7 +43,7 @@ def run(
 ) -> Recording:
     """Simulate all images; spikes, potentials and events are exact.
 
-    Raises BackendError where a neuron gets more in one step than the integers hold.
+    Raises BackendError where the input of a neuron in one step may exceed the kernel's integers.
     """
     started = time.perf_counter()
     program = compile_program(network)
@@ -80,9 +80,11 @@ def _cuda() -> torch.device | None:
 
 @dataclass(frozen=True, eq=False)
 class ImageOutcome:
-    """What one image left behind, neurons in (C, H, W) order.
+    """Result of one image, neurons in (C, H, W) order.
 
-    counts: spikes per population (P,). readout: thresholds (T, N). spikes: (step, neuron) rows.
+    counts: spikes per population (P,). events: synaptic events. readout: potentials after each
+    step, in thresholds, (T, neurons of all readouts). spikes: rows (step, neuron) by recorded
+    population.
     """
 
     counts: NDArray[np.int64]
@@ -94,7 +96,7 @@ class ImageOutcome:
 def _simulate(
     network: Network, program: Program, bias: NDArray[np.int32], settings: Settings
 ) -> ImageOutcome:
-    """Simulate one image, given the current into every neuron."""
+    """Simulate one image. bias: current into every neuron, image included, (neurons,)."""
     from spinn_convert.backends.reference.kernel import simulate
 
     spikes, begins, events, readout = simulate(

@@ -1,9 +1,9 @@
 """The same network as dense tensors: one convolution for all images and steps of a layer.
 
-This is what a GPU is good at. Weights are multiples of 2^-bits and spikes are 0 or 1, so what a
-neuron gets in one step is exact in float32 where it is less than 2^(24 - bits) thresholds, in
-whatever order it is added up; elsewhere it is computed in float64. Potentials, which have no such
-bound, are float64 throughout. So the spikes are those of the kernel.
+This suits a GPU. Weights are multiples of 2^-bits and spikes are 0 or 1, so the input of a neuron
+in one step is exact in float32, in any order of its sum, where it is less than 2^(24 - bits)
+thresholds; otherwise it is computed in float64. Potentials, which have no such bound, are always
+float64. So the spikes are those of the kernel.
 """
 
 from __future__ import annotations
@@ -51,35 +51,35 @@ def simulate(
             constant = currents.get(population.name, bias)
             kind = _exact(program, population, constant)
             on_device = torch.from_numpy(constant).to(device, kind)
-            drive = on_device.expand(steps, batch, *population.shape).clone()
+            received = on_device.expand(steps, batch, *population.shape).clone()
             for projection in network.incoming(population):
                 if projection.source != network.input.name:
                     sent = spikes[projection.source][: steps - projection.delay]
                     weigh = _on_grid(projection.map, network.bits, kind)
-                    drive[projection.delay :] += weigh(sent.flatten(0, 1)).view_as(
-                        drive[projection.delay :]
+                    received[projection.delay :] += weigh(sent.flatten(0, 1)).view_as(
+                        received[projection.delay :]
                     )
             if population.kind == "spiking":
-                spikes[population.name] = _integrate_and_fire(population, drive)
+                spikes[population.name] = _integrate_and_fire(population, received)
             else:
-                drive[: population.release] = 0
-                potentials[population.name] = drive.cumsum(0, dtype=torch.float64).float()
+                received[: population.release] = 0
+                potentials[population.name] = received.cumsum(0, dtype=torch.float64).float()
     return Result(spikes, potentials)
 
 
 def _exact(program: Program, population: Population, constant: Floats) -> torch.dtype:
-    """Return the type in which all that a neuron may get in one step adds up exactly."""
+    """Return the type in which the largest possible input of a neuron in one step is exact."""
     most = program.populations[program.names.index(population.name), 7] / program.one
     units = program.one / 2 * (most + float(np.abs(constant).max(initial=0)))
     return torch.float32 if units < 2**24 else torch.float64
 
 
-def _integrate_and_fire(population: Population, drive: Tensor) -> Tensor:
-    v_init = torch.from_numpy(population.v_init).to(drive.device, torch.float64)
-    v = v_init.expand(drive.shape[1:]).clone()
-    fired = torch.zeros_like(drive, dtype=torch.bool)
-    for t in range(population.release, len(drive)):
-        v += drive[t]
+def _integrate_and_fire(population: Population, received: Tensor) -> Tensor:
+    v_init = torch.from_numpy(population.v_init).to(received.device, torch.float64)
+    v = v_init.expand(received.shape[1:]).clone()
+    fired = torch.zeros_like(received, dtype=torch.bool)
+    for t in range(population.release, len(received)):
+        v += received[t]
         fired[t] = v >= 1
         if population.v_reset is None:
             v -= fired[t].to(v)
@@ -89,7 +89,7 @@ def _integrate_and_fire(population: Population, drive: Tensor) -> Tensor:
 
 
 def _on_grid(linear: LinearMap, bits: int, kind: torch.dtype) -> Callable[[Tensor], Tensor]:
-    """Return the map with the weights that its synapses have, computed in this type."""
+    """Return a function that applies the map, its weights rounded to 2^-bits, in this type."""
     plain = len(linear.ops) == 1 and kind == torch.float32
     if plain and isinstance(linear.ops[0], Conv):
         op = linear.ops[0]

@@ -1,16 +1,17 @@
 """The event-driven simulator of one image, compiled by numba.
 
-Indices are unsigned: numba would test signed ones for being negative, which keeps loops from
-becoming vector instructions.
-
 The network has no cycles, so each population runs through all time steps at once, with its weights
 and potentials in the cache; only spikes cost work. Runs without the GIL: one thread per image.
 
-Potentials are 32-bit integers, +-65,536 thresholds, and a neuron under inhibition sinks without
-bound: 17,000 thresholds in 300 steps of a detector. So every so many steps, as many as no input can
-move a potential by half of that range in, what a potential has beyond +-HELD is put aside, or back.
-Within those steps such a neuron stays below its threshold (or above) as its true potential does:
-all spikes are those of unbounded integers.
+Potentials are 32-bit integers, which reach +-65,536 thresholds, but the potential of an inhibited
+neuron has no lower bound (17,000 thresholds below 0 after 300 steps of a detector). So whatever a
+potential has beyond +-LARGEST_POTENTIAL, half that range, is moved to a 64-bit array `beyond`. That
+is repeated every `steps_between` steps, in which no input can change a potential by as much as
+LARGEST_POTENTIAL. Until then a neuron that was cut stays on the side of the threshold where its
+true potential is, so all spikes are those of unbounded integers.
+
+Indices are unsigned: numba would test signed ones for being negative, which keeps loops from
+becoming vector instructions.
 """
 
 from __future__ import annotations
@@ -21,23 +22,24 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.backends.reference.program import HELD, Int32, Int64, Wiring
+from spinn_convert.backends.reference.program import LARGEST_POTENTIAL, Int32, Int64, Wiring
 from spinn_convert.backends.reference.vector import add_eight
 from spinn_convert.linear.ops import Floats
 
 MASKS = np.arange(256)
+"""All patterns of which of eight neurons fire, a bit per neuron."""
 BITS = (MASKS[:, None] >> np.arange(8) & 1).astype(bool)
 POSITIONS = np.argsort(~BITS, axis=1, kind="stable").astype(np.int32)
-"""For each mask of eight neurons, the positions of its bits, first of all those that are set."""
+"""For each mask, the positions of its eight bits, those that are set first."""
 SET_BITS = BITS.sum(1).astype(np.uint64)
 ONE, EIGHTHS, EIGHT = np.uint64(1), np.uint64(3), np.uint64(8)
 GATHER_BITS = np.uint64(0x0102040810204080)
-"""Multiplied with eight bytes of 0 or 1, brings them into the highest byte."""
+"""Factor of a 64-bit word of eight bytes 0 or 1 that gathers these as bits in its highest byte."""
 
 
 @numba.njit(nogil=True, cache=True)
 def _conv_spikes(v: Int32, projection: Int64, channels: int, spikes: Int32, wiring: Wiring) -> None:
-    """Add the weights of all spikes to their targets, a run of neighbouring columns at a time."""
+    """Add the weights of a convolution's spikes to `v`, a run of neighbouring targets at a time."""
     weights, runs, rows = wiring.weights, wiring.runs, wiring.rows
     first, width, step = np.uint64(projection[3]), np.uint32(channels), np.uint64(projection[5])
     for s in range(spikes.size):
@@ -57,7 +59,7 @@ def _conv_spikes(v: Int32, projection: Int64, channels: int, spikes: Int32, wiri
 
 @numba.njit(nogil=True, cache=True)
 def _list_spikes(v: Int32, projection: Int64, spikes: Int32, wiring: Wiring) -> None:
-    """Add the weights of all spikes to their targets, listed one by one."""
+    """Add the weights of all spikes to `v`, from a list of every source's synapses."""
     listed, posts, rows = wiring.listed, wiring.posts, wiring.rows
     for s in range(spikes.size):
         row = projection[4] + spikes[s]
@@ -75,10 +77,11 @@ def fire(
     spikes: Int32,
     count: int,
 ) -> Any:
-    """Add the bias; append the neurons that reach the threshold to `spikes`; subtract it.
+    """Add the bias, append the neurons that reach the threshold to `spikes`, and reset these.
 
-    Where `v_reset` is not empty, it is their potential then. Eight neurons at a time and without
-    branches, which spikes would make unpredictable.
+    one: the threshold. v_reset: potentials after a spike (N,); empty for reset by subtraction.
+    fired: room for a flag per neuron, in multiples of eight. count: spikes so far; returns the new
+    number. Eight neurons are handled at a time without branches, which would be mispredicted.
     """
     threshold, zero = np.int32(one), np.int32(0)
     if v_reset.size:
@@ -122,7 +125,7 @@ def receive_spikes(
 
 @numba.njit(nogil=True, cache=True)
 def with_room(spikes: Int32, count: int, more: int) -> Int32:
-    """Return `spikes`, grown if fewer than `more` places are left behind `count`."""
+    """Return `spikes`, in a larger array if it has no room for `more` behind the first `count`."""
     if count + more <= spikes.size:
         return spikes
     grown = np.empty(2 * (count + more), np.int32)
@@ -132,7 +135,7 @@ def with_room(spikes: Int32, count: int, more: int) -> Int32:
 
 @numba.njit(nogil=True, cache=True)
 def is_copy(p: int, populations: Int64) -> bool:
-    """Return if population `p` has the very projections of the one before it."""
+    """Return if population `p` is a copy of the one before it: both have the same projections."""
     if p == 0 or p == len(populations) or populations[p, 4] == populations[p, 5]:
         return False
     same = populations[p, 4:6] == populations[p - 1, 4:6]
@@ -141,28 +144,29 @@ def is_copy(p: int, populations: Int64) -> bool:
 
 @numba.njit(nogil=True, cache=True)
 def room_for_arrivals(p: int, populations: Int64, steps: int) -> Int32:
-    """Return an array (steps, N) if copies of population `p` follow it, else without rows."""
+    """Return an array (steps, N) for the input of `p` if copies of it follow, else one (0, N)."""
     return np.empty((steps if is_copy(p + 1, populations) else 0, populations[p, 1]), np.int32)
 
 
 @numba.njit(nogil=True, cache=True)
 def steps_between(most: int, current: Int32, one: int) -> Any:
-    """Return how many steps it takes at least to move a potential by HELD, less two thresholds.
+    """Return in how many steps no potential can change by LARGEST_POTENTIAL less two thresholds.
 
-    most: what synapses bring a neuron in one step, at most.
+    most: largest input of a neuron through synapses in one step. current: bias (N,). one: the
+    threshold.
     """
     largest = np.int64(0)
     for i in range(current.size):
         largest = max(largest, abs(np.int64(current[i])))
-    return max((HELD - 2 * one) // (most + largest + one), 1)
+    return max((LARGEST_POTENTIAL - 2 * one) // (most + largest + one), 1)
 
 
 @numba.njit(nogil=True, cache=True)
-def hold(v: Int32, beyond: Int64) -> None:
-    """Keep v within +-HELD; `beyond` takes the rest, so that their sum stays what it is."""
+def limit_potentials(v: Int32, beyond: Int64) -> None:
+    """Cut v to +-LARGEST_POTENTIAL; what is cut goes to `beyond`, so their sum is unchanged."""
     for i in range(v.size):
         potential = np.int64(v[i]) + beyond[i]
-        v[i] = min(max(potential, -HELD), HELD)
+        v[i] = min(max(potential, -LARGEST_POTENTIAL), LARGEST_POTENTIAL)
         beyond[i] = potential - np.int64(v[i])
 
 
@@ -181,12 +185,13 @@ def integrate(
     readout: Floats,
     arrived: Int32,
 ) -> Any:
-    """Run population `p` from its release to step `steps`; return all spikes, and their number.
+    """Simulate population `p` from its release to step `steps`; return all spikes and their number.
 
-    v: its potentials (N,), used up; current, v_reset: as for `fire`. Its spikes go behind the
-    `count` of its sources, and into its row of `begins`; readout: (steps, N), filled if it is one.
-    arrived: what spikes bring it (steps, N), filled by the first of several copies and used by the
-    others; without rows where there are none.
+    v: initial potentials (N,), overwritten. current, v_reset: bias and reset as for `fire`. Its
+    spikes are appended to the first `count` of `spikes`, those of earlier populations, and the
+    position of each step's goes to begins[p]. readout: (steps, N), filled if `p` is a readout.
+    arrived: input through synapses (steps, N), filled by the first of several copies and used by
+    the others; (0, N) if there are no copies.
     """
     target = wiring.populations[p]
     size, spiking = target[1], target[2] == 1
@@ -200,7 +205,7 @@ def integrate(
     beyond = np.zeros(size if between < steps - target[3] else 0, np.int64)
     for t in range(target[3], steps):
         if beyond.size and (t - target[3]) % between == 0:
-            hold(v, beyond)
+            limit_potentials(v, beyond)
         if not known:
             into = arrived[t] if copied else v
             receive_spikes(into, t, target, wiring, spikes, begins)
@@ -229,11 +234,11 @@ def simulate(
     one: int,
     steps: int,
 ) -> tuple[Int32, Int64, Int64, Floats]:
-    """Simulate one image, of a program that is within `program.check_range`.
+    """Simulate one image, of a program that passes `limits.check_range`.
 
-    Returns the spiking neurons of all populations and steps one after another, where each
-    population's each step begins (P, steps + 1), synaptic events per population (P,), and
-    potentials of the readouts (steps, readout neurons).
+    Returns the neurons that spiked, by population, then by step; the position at which each step of
+    each population begins (P, steps + 1); synaptic events per population (P,); and the potentials
+    of the readouts (steps, readout neurons), in units of 1 / one thresholds.
     """
     populations = wiring.populations
     spikes = np.empty(1 << 16, np.int32)

@@ -1,4 +1,4 @@
-"""What a neuron may get in one step: more than any sensible network, less than 32 bits hold."""
+"""Limits of the input of a neuron, so that the kernel's 32-bit integers never overflow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from spinn_convert.backends.reference.program import LARGEST_VALUE, Program, per
 from spinn_convert.errors import BackendError, Problem
 
 MOST_INPUT = 1 << 29
-"""Of one step through all synapses of a neuron: 16,384 thresholds."""
+"""Largest sum of |weights| onto one neuron: 16,384 thresholds at 14 bits."""
 
 
 def check_range(program: Program) -> None:
@@ -25,7 +25,7 @@ def check_range(program: Program) -> None:
         if most > MOST_INPUT or largest > LARGEST_VALUE:
             found = "in one step" if most > MOST_INPUT else "as bias or potential"
             what = f"gets up to {max(most, largest) / program.one:.3g} thresholds {found}"
-            fix = "its scale is far too small: use --normalisation layer"
+            fix = "its scale is far too small: convert with normalisation=layer"
             problems.append(Problem(name, what, fix))
     if problems:
         raise BackendError(problems)

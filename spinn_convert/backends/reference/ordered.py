@@ -1,4 +1,4 @@
-"""Work on threads whose results come in the order of the work."""
+"""Compute in several threads, and return the results in the order of the items."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ Outcome = TypeVar("Outcome")
 def in_order(
     chunks: Iterable[Iterable[Item]], threads: int, work: Callable[[Item], Outcome]
 ) -> Iterator[Outcome]:
-    """Yield work(item) for all items of all chunks; a chunk is made while the last is worked on.
+    """Yield work(item) for all items of all chunks, in order.
 
-    At most two chunks are in memory. An error in the work is raised, and what waits is dropped.
+    The next chunk is made while the last is computed, so at most two are in memory. An exception in
+    `work` is raised here, and the items that wait are dropped.
     """
     pool = ThreadPoolExecutor(threads)
     running: list[Future[Outcome]] = []

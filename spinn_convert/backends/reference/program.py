@@ -35,21 +35,23 @@ POPULATION_FIELDS = (
 )
 PROJECTION_FIELDS = ("source", "delay", "is_conv", "weights", "rows", "weights_per_channel")
 
-HELD = 1 << 30
-"""The kernel keeps potentials within this, of either sign, and what is beyond it elsewhere."""
+LARGEST_POTENTIAL = 1 << 30
+"""The kernel cuts potentials to +- this, 32,768 thresholds at 14 bits, and stores the rest
+elsewhere."""
 LARGEST_VALUE = 1 << 28
-"""Of a bias, current or initial potential: 8,192 thresholds."""
+"""Largest bias, current or initial potential: 8,192 thresholds at 14 bits."""
 
 
 class Wiring(NamedTuple):
-    """What kernels walk through; one row per population and per projection (fields as named above).
+    """The connections, as arrays for kernels.
 
-    most_input: what the synapses of any one neuron add up to, regardless of sign, or more. Copies,
-    populations that follow one another and receive the very same, share their projections.
-    weights: of convolutions, (I, kH, kW, O) with kW in the order of the targets; pixel p of the
-    source reaches its targets in `runs` rows[p] to rows[p + 1], each (first target, first weight,
-    length). listed: of other projections, the values of a sparse matrix by source neuron, with its
-    columns in `posts` and its row limits in `rows`. Boards pack weights into 64 bits.
+    populations, projections: a row for each, with the columns named above. first, last: the rows of
+    a population's projections; copies, which follow one another and have the same input, share
+    these. most_input: largest sum of |weights| onto one neuron, or more. weights: of convolutions,
+    (I, kH, kW, O) with kW in the order of the targets; pixel p of the source reaches its targets
+    in `runs` rows[p] to rows[p + 1], each (first target, first weight, length). listed: of other
+    projections, the values of a sparse matrix by source neuron, with its columns in `posts` and
+    its row limits in `rows`. Weights are int64 only in board programs (`board.kernel.packed`).
     """
 
     populations: Int64
@@ -63,10 +65,10 @@ class Wiring(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """The network as arrays.
+    """The network as arrays; potentials and weights are integers, in units of 1 / one thresholds.
 
-    one: the threshold. bias, v_init, out_degree: per neuron, populations one after another;
-    v_reset likewise, or empty for reset by subtraction.
+    one: the threshold, 2^(bits + 1). bias, v_init, out_degree: per neuron, channels last,
+    populations one after another; v_reset likewise, or empty for reset by subtraction.
     """
 
     names: tuple[str, ...]
@@ -85,7 +87,7 @@ class Program:
 
 
 def compile_program(network: Network) -> Program:
-    """Return the program of a network; synapses of its analog input are left out."""
+    """Return the program of a network, without the projections of its input, which are currents."""
     members = [p for p in network.populations if p.kind != "input"]
     index = {p.name: i for i, p in enumerate(members)}
     arrays, bits = _Arrays(index, network.bits), network.bits
@@ -140,7 +142,7 @@ class _Arrays:
         self.rows: list[Int64] = []
 
     def add(self, projection: Projection) -> int:
-        """Append a projection: as a convolution if the kernel can run it as one, else listed.
+        """Append a projection: as a convolution if the kernel can run it as one, else as a list.
 
         Returns the largest sum of |weights| onto one neuron, or more.
         """
@@ -165,7 +167,7 @@ class _Arrays:
         return int(sums.max(initial=0))
 
     def wiring(self, populations: Sequence[tuple[int, ...]]) -> Wiring:
-        """Return all of it with the rows of the populations."""
+        """Return all projections so far as a Wiring, with these rows of populations."""
         return Wiring(
             np.array(populations, np.int64).reshape(-1, len(POPULATION_FIELDS)),
             np.array(self.projections, np.int64).reshape(-1, len(PROJECTION_FIELDS)),
@@ -202,7 +204,7 @@ def to_integers(program: Program, name: str, currents: Floats) -> Int32:
 
 
 def per_population(program: Program, p: int, values: Int32) -> Int32:
-    """Return the part of `values`, one for each neuron of the network or none, of population p."""
+    """Return the part of `values`, an array over all neurons, that belongs to population p."""
     offset, size = program.populations[p, :2]
     return values[offset : offset + size]
 
@@ -217,8 +219,10 @@ def _last(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _integers(values: NDArray[np.floating], one: int) -> Int32:
-    """Return values in units of 1 / one; those too large for `check_range` as +-HELD."""
-    return np.rint(np.clip(values.astype(np.float64) * one, -HELD, HELD)).astype(np.int32)
+    """Return values times `one` as integers, clipped to +-LARGEST_POTENTIAL (see `check_range`)."""
+    return np.rint(
+        np.clip(values.astype(np.float64) * one, -LARGEST_POTENTIAL, LARGEST_POTENTIAL)
+    ).astype(np.int32)
 
 
 def _per_neuron(members: Sequence[Population], values: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -269,7 +273,10 @@ def _conv_runs(op: Conv, shape: Shape) -> tuple[Int32, Int64]:
 
 
 def _reached(position: int, stride: int, dilation: int, kernel: int, size: int) -> list[Pair]:
-    """Return (output position, tap) pairs that see a padded input position, along one axis."""
+    """Return (output position, kernel element) pairs that see an input position of one axis.
+
+    position: counted from the start of the padding.
+    """
     seen = ((position - k * dilation, k) for k in range(kernel))
     return [(at // stride, k) for at, k in seen if at % stride == 0 and 0 <= at // stride < size]
 

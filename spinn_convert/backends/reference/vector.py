@@ -1,4 +1,4 @@
-"""Eight integers at a time, for numba: its own vector loops leave short runs to scalar code."""
+"""Add eight integers at once, in numba, whose own loops compute short runs one by one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LANES = 8
 
 
 def _add_eight(typing_context: Any, target: Any, at: Any, source: Any, start: Any) -> Any:
-    """Do target[at : at + 8] += source[start : start + 8], of integers of one type, no bounds."""
+    """Do target[at : at + 8] += source[start : start + 8], for integers of one type, unchecked."""
     if target.dtype != source.dtype:
         raise TypingError(f"{target.dtype} and {source.dtype} differ")
     lane, size = ir.IntType(target.dtype.bitwidth), target.dtype.bitwidth // 8

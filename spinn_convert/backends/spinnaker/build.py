@@ -1,8 +1,8 @@
 """A plan -> sPyNNaker populations and projections, and the input of an image.
 
-`sim` is sPyNNaker's PyNN module, set up with a time step of 1 ms and handed in. Synapses are lists,
-which the host writes, or kernels (`spinnaker_convolution`); parameters that are constant over a
-core are filled in on the chip.
+`sim` is sPyNNaker's PyNN module, set up by the caller with a time step of 1 ms. Synapses are lists,
+which the host writes, or kernels (`kernels.layers`). A parameter that is the same for all neurons
+of a core is sent once, and filled in on the chip.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.backends.board.cells import AnyPlan, PlannedPopulation, Value
 from spinn_convert.backends.board.drive import Drive
 from spinn_convert.backends.board.plan import BoardPlan
+from spinn_convert.backends.board.planned import AnyPlan, PlannedPopulation, Value
 from spinn_convert.backends.pynn import Built, Part, build
 from spinn_convert.backends.spinnaker.kernels import layers as spinnaker_convolution
 from spinn_convert.backends.spinnaker.kernels.channels import Channels
@@ -28,13 +28,17 @@ from spinn_convert.linear.ops import Scale
 from spinn_convert.network.records import Network, Projection
 
 NEURONS_PER_CORE = 256
+"""Neurons on each core with lists of synapses."""
 COLOUR_BITS = 4
-"""Of a spike's key; they count time steps, and let a core find out that a packet is late."""
+"""Bits of a spike's multicast key (sPyNNaker: its colour) that hold the sender's time step modulo
+16, by which the receiving core recognises a late packet."""
 SILENT_TICKS = 1 << COLOUR_BITS
-"""Longer than any delay of a kernel."""
+"""Time steps of a run without spikes, in which all input on its way arrives: no kernel has a longer
+delay."""
 SILENCE = -30000.0
-"""i_offset, nA, which no ring buffer outweighs."""
+"""i_offset, nA, with which no input makes a neuron fire."""
 RECEPTORS = ((1, "excitatory"), (-1, "inhibitory"))
+"""Sign of the weights, and sPyNNaker's receptor for them."""
 
 Array = NDArray[np.float64]
 
@@ -42,18 +46,18 @@ Array = NDArray[np.float64]
 def ticks(steps: int) -> int:
     """Return how many time steps the board runs for `steps` steps of the network.
 
-    One more, since V is recorded before the update of a step, then up to a multiple of 16, because
-    a core does not reset the colour of its keys.
+    One more, since V is recorded before the update of a step. The number is rounded up to a
+    multiple of 16, because a reset does not set the colour of the keys back (see COLOUR_BITS).
     """
     cycle = 1 << COLOUR_BITS
     return -(-(steps + 1) // cycle) * cycle
 
 
 def build_plan(sim: Any, plan: AnyPlan, split: Collection[str] = ()) -> Built:
-    """Return sPyNNaker's populations and projections, all set but what depends on the image.
+    """Return sPyNNaker's populations and projections; only the input of an image is not yet set.
 
-    split: layers to build of kernels, as `kernels.layers.chosen` gives them; their projections are
-    not among those returned.
+    split: names of the layers to build with kernels, and so with a population per channel, of
+    `kernels.layers.chosen`. The projections onto these are not among those returned.
     """
     cell = getattr(sim, plan.cell)
     sim.set_number_of_neurons_per_core(cell, NEURONS_PER_CORE)
@@ -62,7 +66,7 @@ def build_plan(sim: Any, plan: AnyPlan, split: Collection[str] = ()) -> Built:
     built = build(
         _pynn(sim, plan, split),
         replace(network, projections=listed_only),
-        lambda population: cell(**_alike(plan.by_name[population.name].parameters)),
+        lambda population: cell(**_common(plan.by_name[population.name].parameters)),
         lambda projection: _parts(projection, plan.by_name[projection.target].weight_lsb),
     )
     populations = built.populations
@@ -70,8 +74,8 @@ def build_plan(sim: Any, plan: AnyPlan, split: Collection[str] = ()) -> Built:
         spinnaker_convolution.connect(sim, plan, populations, partial(_project, sim))
     for board in plan.populations:
         population = populations[board.name]
-        population.initialize(**_alike(board.initial))
-        _assign(population, board, _arrays(board.parameters), _arrays(board.initial))
+        population.initialize(**_common(board.initial))
+        _assign(population, board, _per_neuron(board.parameters), _per_neuron(board.initial))
     set_constant_drives(populations, plan)
     return built
 
@@ -83,14 +87,14 @@ def record_all(populations: Mapping[str, Any], plan: AnyPlan) -> None:
 
 
 def set_constant_drives(populations: Mapping[str, Any], plan: AnyPlan) -> None:
-    """Set the drives that do not depend on the image."""
+    """Set the constant currents that do not depend on the image."""
     for board in plan.populations:
         if board.drive is not None:
             set_drive(populations[board.name], board, board.drive)
 
 
 def silence(populations: Mapping[str, Any]) -> None:
-    """Set all drives so low that no neuron fires whatever it still receives."""
+    """Set all constant currents so low that no neuron fires, whatever input still arrives."""
     for population in populations.values():
         population.set(i_offset=SILENCE)
         population.initialize(isyn_exc=0.0)
@@ -113,7 +117,7 @@ def _assign(
     parameters: Mapping[str, Array],
     initial: Mapping[str, Array],
 ) -> None:
-    """Set arrays that broadcast to the shape; equal neurons in a row through one view."""
+    """Set arrays that broadcast to the shape; neighbours with equal values by one call."""
     of_cell, of_state = (
         {name: np.broadcast_to(array, board.shape).ravel() for name, array in some.items()}
         for some in (parameters, initial)
@@ -132,18 +136,18 @@ def _assign(
         view.initialize(**{name: float(array[begin]) for name, array in of_state.items()})
 
 
-def _alike(values: Mapping[str, Value]) -> dict[str, float]:
+def _common(values: Mapping[str, Value]) -> dict[str, float]:
     return {name: value for name, value in values.items() if not isinstance(value, np.ndarray)}
 
 
-def _arrays(values: Mapping[str, Value]) -> dict[str, Array]:
+def _per_neuron(values: Mapping[str, Value]) -> dict[str, Array]:
     return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
 
 def with_self_projections(plan: AnyPlan) -> Network:
-    """Return the plan's integers and, for each spiking population, the projection onto itself."""
+    """Return the network in LSBs, with the inhibitory projection of each neuron onto itself."""
     to_itself = tuple(
-        Projection(board.name, board.name, _each_times(board, -board.self_weight), delay=1)
+        Projection(board.name, board.name, _one_to_one(board, -board.self_weight), delay=1)
         for board in plan.populations
         if board.self_weight
     )
@@ -151,10 +155,10 @@ def with_self_projections(plan: AnyPlan) -> Network:
 
 
 def listed(linear: LinearMap) -> Synapses:
-    """Return all synapses of a map in LSBs, by source, then by target.
+    """Return all synapses of a map in LSBs, sorted by source, then by target.
 
-    In this order sPyNNaker sees how long the rows are: it splits the list where the sources of the
-    sorted list change (`FromListConnector.get_n_connections_from_pre_vertex_maximum`).
+    sPyNNaker needs this order to find the longest row: it splits the list where the source changes
+    (`FromListConnector.get_n_connections_from_pre_vertex_maximum`).
     """
     pieces = list(synapses(linear, 0))
     if not pieces:
@@ -164,15 +168,15 @@ def listed(linear: LinearMap) -> Synapses:
     return pre[order], post[order], weight[order]
 
 
-def _each_times(board: PlannedPopulation, weight: int) -> LinearMap:
+def _one_to_one(board: PlannedPopulation, weight: int) -> LinearMap:
     ones = (1,) * len(board.shape)
     return LinearMap(board.shape, (Scale(np.full(ones, weight, np.float32)),))
 
 
 def _pynn(sim: Any, plan: AnyPlan, split: Collection[str]) -> SimpleNamespace:
-    """Return what `pynn.build` needs, with the parameters that only sPyNNaker has.
+    """Return the object that `pynn.build` takes as `sim`, with parameters that only sPyNNaker has.
 
-    A connector is the rows (pre, post, nA) of a list here.
+    Its connectors are arrays (n, 3) of rows (source, target, weight in nA).
     """
 
     def population(size: int, cell: Any, label: str) -> Any:
@@ -217,14 +221,14 @@ def _project(
 
 
 def _keep_no_copy(projection: Any) -> None:
-    """Keep sPyNNaker from collecting all synapses once more, in case someone reads them back."""
+    """Keep sPyNNaker from storing a second copy of all synapses, for reading weights back."""
     holders = projection._synapse_information.pre_run_connection_holders
     if isinstance(holders, list):
         holders.clear()
 
 
 def _shares(source: Any, rows: Array) -> Iterator[tuple[Any, Array]]:
-    """Yield each population of a source with its rows; those of a list are sorted by source."""
+    """Yield each sPyNNaker population of a source with its rows; rows are sorted by source."""
     if isinstance(source, Channels):
         yield from source.shares(rows)
     else:

@@ -1,4 +1,4 @@
-"""What keeps a network from running on SpiNNaker, all of it at once, before anything is mapped."""
+"""Find all problems that keep a network from running on SpiNNaker, before anything is mapped."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 import psutil
 
 from spinn_convert.backends.board import backend as board_backend
-from spinn_convert.backends.board.cells import DELTA, INTEGRATOR, AnyPlan
+from spinn_convert.backends.board.planned import DELTA, INTEGRATOR, AnyPlan
 from spinn_convert.backends.spinnaker.build import NEURONS_PER_CORE
 from spinn_convert.backends.spinnaker.machine import (
     APPLICATION_CORES,
     CHIPS,
+    IN_SOFTWARE,
     Machine,
     growing,
     read_machine,
@@ -24,19 +25,21 @@ from spinn_convert.network.recording import Settings
 from spinn_convert.network.records import Network, synapse_counts
 
 BINARIES = {INTEGRATOR: ("IF_curr_exp.aplx",), DELTA: ("IF_curr_delta.aplx",)}
-"""What the cores execute, by cell."""
+"""What the cores execute, by cell type."""
 KERNEL_BINARIES = ("IF_curr_exp_conv.aplx",)
+"""What cores with kernels execute."""
 SDRAM_PER_CHIP = 117 << 20
 """Bytes for applications (max_sdram_per_chip of spinn_machine's version_spin1.py)."""
 BYTES_PER_EMULATED_CORE = 11_000_000
 """Measured: 4.75 GB for 430 cores."""
 BYTES_PER_SYNAPSE, BYTES_PER_ROW = 4, 12
-"""A word per synapse; three per row. There is a row per source neuron, receptor and target core."""
+"""Bytes of SDRAM: a word per synapse, and three more words per row. There is a row for each source
+neuron, receptor and target core."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a population takes at least: cores, and bytes of SDRAM for its synapses."""
+    """Lower bound of what a population takes: cores, and bytes of SDRAM for its synapses."""
 
     name: str
     cores: int
@@ -46,18 +49,16 @@ class Need:
 def check(network: Network, settings: Settings, plan: AnyPlan | None = None) -> list[Problem]:
     """Return what keeps this network from running; maps nothing, and does not import sPyNNaker.
 
-    board: a configuration file, else ~/.spynnaker.cfg. Without a plan, the weights and biases are
-    checked, unless nothing is calibrated yet; that inputs fit into the ring buffers is not. cell:
-    that of the plan to be made. kernels: whether layers may be made of kernels, which another
-    binary holds.
-    Any number of steps can be run: the board goes on to the next multiple of 16, at least one
-    further, so 16 k - 1 steps waste least.
+    settings.board: a configuration file; None for ~/.spynnaker.cfg. Without a plan, weights and
+    biases of a calibrated network are checked against the board's range; sums of inputs are not.
+    Any number of steps can be run: the board runs on to the next multiple of 16, at least one step
+    longer, so 16 k - 1 steps waste least.
     """
     problems, machine = board_backend.check(network, settings), None
     cell = DELTA if network.reset == "constant" else INTEGRATOR
     kernels = settings.connectors not in (None, "lists")
     if kernels and cell == DELTA:
-        what = f"{settings.connectors} has no effect: {cell} is built of lists alone"
+        what = f"{settings.connectors} has no effect: {cell} is built with lists alone"
         problems.append(Problem("--connectors", what, "leave it out, or reset=constant"))
     try:
         machine = read_machine(settings.board)
@@ -72,7 +73,7 @@ def check(network: Network, settings: Settings, plan: AnyPlan | None = None) -> 
 
 
 def _plan_problems(network: Network) -> list[Problem]:
-    """Return why there is no plan."""
+    """Return the populations whose weights or biases exceed the board's range."""
     try:
         board_backend.rough_plan(network)
     except BackendError as error:
@@ -94,14 +95,14 @@ def missing_software(
         for name in BINARIES[cell] + KERNEL_BINARIES * kernels
         if not (folder / name).is_file()
     ]
-    if machine is not None and machine.kind == "emulated" and find_spec("unicorn") is None:
+    if machine is not None and machine.kind in IN_SOFTWARE and find_spec("unicorn") is None:
         emulator = install("emulator")
-        problems.append(Problem("emulated board", "unicorn is not installed", emulator))
+        problems.append(Problem(f"{machine.kind} board", "unicorn is not installed", emulator))
     return problems
 
 
 def needs(network: Network, cell: str = INTEGRATOR) -> list[Need]:
-    """Return what each population takes; a lower bound, since rows are padded to one length."""
+    """Return the need of each population; a lower bound, since rows are padded to one length."""
     counts = synapse_counts(network)
     sizes = {p.name: p.size for p in network.populations}
     found, itself = [], cell == INTEGRATOR
@@ -127,12 +128,12 @@ def size_problems(network: Network, machine: Machine, cell: str = INTEGRATOR) ->
         return []
     if by_cores >= by_sdram:
         worst = max(found, key=lambda need: need.cores)
-        what = f"{cores:,} cores are needed, {machine.boards * per_board[0]:,} there are"
+        what = f"{cores:,} cores are needed, there are {machine.boards * per_board[0]:,}"
         most = f"{worst.name} takes most, {worst.cores:,}"
     else:
         worst = max(found, key=lambda need: need.sdram)
         there = machine.boards * per_board[1]
-        what = f"{sdram / 1e6:,.0f} MB of SDRAM are needed, {there / 1e6:,.0f} MB there are"
+        what = f"{sdram / 1e6:,.0f} MB of SDRAM are needed, there are {there / 1e6:,.0f} MB"
         most = f"{worst.name} takes most, {worst.sdram / 1e6:,.0f} MB"
     boards = f"{max(by_cores, by_sdram)} boards of version {machine.version} instead of"
     fix = f"use {boards} {machine.boards}, or a smaller network"
@@ -143,16 +144,18 @@ def memory_problems(network: Network, machine: Machine) -> list[Problem]:
     """Return a problem when this computer has too little memory to emulate the cores."""
     needed = sum(need.cores for need in needs(network)) * BYTES_PER_EMULATED_CORE
     available = psutil.virtual_memory().available
-    if machine.kind != "emulated" or needed <= available:
+    if machine.kind not in IN_SOFTWARE or needed <= available:
         return []
     what = f"needs about {needed / 1e9:.1f} GB; {available / 1e9:.1f} GB are free"
-    return [Problem("emulated board", what, "use a smaller network, or a larger machine")]
+    return [Problem(f"{machine.kind} board", what, "use a smaller network, or a larger machine")]
 
 
 def dry_run_machine(plan: AnyPlan, board: Path | None) -> Machine:
-    """Return the virtual machine to map on: the one described, or one that grows.
+    """Return the virtual machine to map on.
 
-    Raises BackendError when software is missing, the file is wrong, or the network does not fit.
+    That is the one of the configuration file if it is virtual and has a size, else a virtual one
+    with as many boards as are needed. Raises BackendError when software is missing, the file is
+    wrong, or the network does not fit.
     """
     machine = read_machine(board)
     if machine.kind != "virtual" or machine.boards is None:

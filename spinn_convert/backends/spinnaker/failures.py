@@ -1,4 +1,4 @@
-"""What sPyNNaker's own errors mean for a user: which line of which file, and what to do."""
+"""Explain sPyNNaker's errors to a user: which line of which file, and what to do."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ NO_ANSWER = (
     "timed out",
     "unreachable",
 )
-"""Of messages and names of errors, in small letters, when no board answers."""
+"""Parts of messages and class names, in lower case, of errors when no board answers."""
 TOO_LATE = ("coresnotinstate", "failedtostop", "failed to finish", "not in the expected state")
-"""When cores are still busy after the time of the run."""
+"""The same when cores are still busy after the time of the run."""
 LONGEST = 500
+"""Characters of a message of sPyNNaker that are shown."""
 
 
 def explained(error: Exception, machine: Machine) -> Problem:
-    """Return an error of sPyNNaker as a problem of the machine it was told to use."""
+    """Return an error of sPyNNaker as a problem; machine: the one that it was to use."""
     text = " ".join(str(error).split()) or "no message"
     what = f"{type(error).__name__}: {text[:LONGEST]}"
     said = what.lower()

@@ -1,9 +1,8 @@
 """Builds sPyNNaker's synaptic rows in one pass instead of one search per row: the same bytes.
 
 sPyNNaker 7.4.1 compares the row of every synapse with every row number (835 s for one layer of
-32 channels of 28 x 28 pixels). This replaces that one function, for static synapses, while a
-simulation is built. It is private, so with any other version of sPyNNaker nothing is replaced:
-slow, but right.
+32 channels of 28 x 28 pixels). `fast_rows` replaces that one private function, for static synapses,
+while a simulation is built. With any other version of sPyNNaker nothing is replaced.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _HEADER_WORDS = 3
 
 @contextmanager
 def fast_rows() -> Iterator[bool]:
-    """Build rows fast inside the block; yield whether this sPyNNaker is one that we know."""
+    """Build rows fast inside the block; yield whether this version of sPyNNaker is supported."""
     known = _is_known()
     if not known:
         yield False
@@ -123,8 +122,8 @@ def _rows(
 ) -> Words:
     """Return rows of header and words, padded to one length, one after another.
 
-    Synapses keep their order within a row. As in stock, those beyond max_synapses are dropped, and
-    those of rows that do not exist, as happens to delays that need an extension.
+    Synapses keep their order within a row. As in sPyNNaker's function, synapses beyond max_synapses
+    are dropped, and those of rows beyond n_rows, which belong to a delay extension.
     """
     rows = np.asarray(row_indices, np.int64)
     order = np.argsort(rows, kind="stable")

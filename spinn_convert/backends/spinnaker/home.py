@@ -1,7 +1,7 @@
-"""A home of its own for sPyNNaker, which insists on ~/.spynnaker.cfg and writes reports.
+"""A temporary home directory for sPyNNaker, which insists on ~/.spynnaker.cfg and writes reports.
 
-It looks for its configuration in $HOME and in the XDG directories, and refuses to find two. Inside
-`spinnaker_home` all of these lie in one directory of the run; the user's own stay untouched.
+sPyNNaker looks for its configuration in $HOME and in the XDG directories, and fails if it finds
+two. Inside `spinnaker_home` all of these lie in one directory; the user's own stay untouched.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ _QUIET: Config = {"Logging": {"default": "error"}}
 
 @contextmanager
 def spinnaker_home(directory: Path, config: Config = VIRTUAL_BOARD) -> Iterator[Path]:
-    """Let sPyNNaker find this configuration only and report below `directory`; yield the reports.
+    """Let sPyNNaker find this configuration only, and write its reports below `directory`.
 
-    Keep it open from `sim.setup` to `sim.end`. The environment is restored afterwards.
+    Yields the folder of reports. Keep it open from `sim.setup` to `sim.end`; the environment is
+    restored afterwards.
     """
     home, reports = directory / "home", directory / "reports"
     elsewhere = home / "xdg"

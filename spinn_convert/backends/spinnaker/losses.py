@@ -1,11 +1,11 @@
-"""Counters of what a run lost: sPyNNaker's provenance, by population, and what to do about it."""
+"""Count what a run lost (saturated inputs, late or lost packets), from sPyNNaker's provenance."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from spinn_convert.backends.board.cells import AnyPlan
+from spinn_convert.backends.board.planned import AnyPlan
 from spinn_convert.backends.spinnaker.kernels.channels import Where
 from spinn_convert.errors import BackendError, Problem
 
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from spinn_convert.emulator.recording import BoardResult
 
 Losses = dict[str, dict[str, int]]
+"""Counts by population, or ROUTER, and by name of the counter."""
 
 SATURATED = "saturated inputs"
 ROUTER = "router"
-_CALIBRATE = "plan with peaks that were measured on more images"
+_CALIBRATE = "measure the largest inputs on more calibration images"
 _SLOWER = "raise time_scale_factor in the configuration file"
 _BUFFER = f"raise incoming_spike_buffer_size of [Simulation], or {_SLOWER}"
-_REPORT = "the network is not what was built: please report it"
+_REPORT = "this is a defect of spinn_convert or sPyNNaker: please report it"
 
 CORE_COUNTERS: Mapping[str, tuple[str, str, str]] = {
     "Times_synaptic_weights_have_saturated": (SATURATED, "n_saturations", _CALIBRATE),
@@ -48,7 +49,8 @@ CORE_COUNTERS: Mapping[str, tuple[str, str, str]] = {
     "Times_the_user_queue_was_overloaded": ("user overloads", "user_overloads", _SLOWER),
     "Times_the_timer_tic_over_ran": ("timer overruns", "timer_overruns", _SLOWER),
 }
-"""By sPyNNaker's name of it: ours, the emulated board's, and the remedy."""
+"""Counters of a core. By sPyNNaker's name: the name in messages, the name on the emulated board,
+and what to do if it is not 0."""
 ROUTER_COUNTERS: Mapping[str, tuple[str, str]] = {
     "RunMissed_For_Reinjection": ("dropped packets that were missed", _SLOWER),
     "RunReinjection_Overflows": ("dropped packets beyond the buffer", _SLOWER),
@@ -56,14 +58,19 @@ ROUTER_COUNTERS: Mapping[str, tuple[str, str]] = {
     "RunDumped_from_a_processor": ("packets dumped from a core", _SLOWER),
     "RunDropped_Multicast_Packets_via_local_transmission": ("packets without a route", _REPORT),
 }
-"""Of packets that did not arrive; those that were dropped and sent again did."""
+"""Counters of routers for packets that never arrived. By sPyNNaker's name: the name in messages,
+and what to do if it is not 0."""
 DROPPED, REINJECTION = "RunDropped_Multicast_Packets", "RunReceived_For_Reinjection"
+"""Dropped packets count as lost only where no packets are sent again (reinjected)."""
 
 _REMEDIES = {name: fix for name, _, fix in CORE_COUNTERS.values()} | dict(ROUTER_COUNTERS.values())
 
 
 def of_emulated(image: BoardImage, result: BoardResult, places: Mapping[str, Where]) -> Losses:
-    """Return the counters of an emulated run since the board booted; `places` tells layers."""
+    """Return the counters of an emulated board since it booted.
+
+    places: layer of each sPyNNaker population, of `kernels.channels.places`.
+    """
     population = {core.where: places[core.population][0] for core in image.cores}
     totals: Losses = {}
     for where, counters in result.counters.items():
@@ -73,9 +80,10 @@ def of_emulated(image: BoardImage, result: BoardResult, places: Mapping[str, Whe
 
 
 def read(plan: AnyPlan, places: Mapping[str, Where]) -> Losses:
-    """Return the counters that sPyNNaker read after the last run of a real board, by layer.
+    """Return the counters that sPyNNaker read after the last run of a real board.
 
-    Raises BackendError when it read none of some population, since silence would look like success.
+    places: as for `of_emulated`. Raises BackendError when there are none of some population: its
+    losses would go unnoticed.
     """
     from spinn_front_end_common.interface.provenance import ProvenanceReader
     from spynnaker.pyNN.data import SpynnakerDataView
@@ -102,9 +110,10 @@ def from_rows(
     cores: list[Any],
     routers: Mapping[str, int],
 ) -> Losses:
-    """Return the counters of provenance.
+    """Return the counters of rows of sPyNNaker's provenance.
 
-    population: by core. cores: rows (x, y, p, sPyNNaker's name, count). routers: sums by name.
+    population: by core (x, y, p). cores: rows (x, y, p, sPyNNaker's name of the counter, count).
+    routers: counts of all routers by sPyNNaker's name. Raises BackendError as `read` does.
     """
     totals: Losses = {}
     for x, y, p, description, count in cores:
@@ -123,7 +132,7 @@ def from_rows(
 
 
 def since(totals: Losses, before: Losses) -> Losses:
-    """Return what was added since `before`, without zeros; counters add up from boot on."""
+    """Return the increase of all counters since `before`, without zeros."""
     lost: Losses = {}
     for population, counters in totals.items():
         for name, count in counters.items():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spinn_convert.backends.board.backend import check, default_plan
-from spinn_convert.backends.board.cells import AnyPlan
+from spinn_convert.backends.board.planned import AnyPlan
 from spinn_convert.backends.pynn import TIME_STEP_MS, Window
 from spinn_convert.backends.spinnaker.build import build_plan, set_drives, ticks
 from spinn_convert.backends.spinnaker.fastlist import fast_rows
@@ -23,9 +23,9 @@ from spinn_convert.network.timing import default_steps
 class BoardNetwork:
     """PyNN populations and projections of a network, in a simulation that is set up.
 
-    plan: thresholds in mV, weights in nA, and all else that the board holds. populations: by name;
-    neurons are numbered in (C, H, W) order. projections: by "source -> target receptor". Record and
-    connect them as any others. State, because sPyNNaker has it.
+    plan: the parameters on the board, such as thresholds in mV and weights in nA. populations: by
+    name; neurons are numbered in (C, H, W) order. projections: by "source -> target receptor".
+    Record and connect them as any others. A class, because sPyNNaker keeps state.
     """
 
     def __init__(self, sim: Any, plan: AnyPlan) -> None:
@@ -37,10 +37,10 @@ class BoardNetwork:
     def present(self, image: Floats, steps: int) -> Window:
         """Run the simulation for `steps` time steps with one image, from its beginning.
 
-        image: what the core gets, (*input shape), a row of `Model.core_input`. The board runs on to
-        the next multiple of 16 steps. Before a second image the whole simulation is reset, so
-        PyNN's recordings have a segment per image. Raises BackendError where the input does not fit
-        into the numbers of the board.
+        image: input of the network, (*input shape), a row of `Model.core_input`. The board runs on
+        to the next multiple of 16 steps. Before a second image the whole simulation is reset, so
+        PyNN's recordings have a segment per image. Returns the simulation times of the image.
+        Raises BackendError where the input exceeds the board's range.
         """
         if self._presented:
             self._sim.reset()
@@ -56,8 +56,9 @@ class BoardNetwork:
 def in_simulation(sim: Any, network: Network, calibration: Floats | None) -> BoardNetwork:
     """Return the network in the caller's own simulation.
 
-    calibration: core inputs (B, *input shape), which the board's numbers are sized with. Raises
-    BackendError when they are missing, or when the network has no plan.
+    calibration: rows of `Model.core_input` (B, *input shape), on which the ranges of the board's
+    fixed-point numbers are measured. Raises BackendError when they are missing, when the time step
+    is not 1 ms, or when the network does not fit into the board's numbers.
     """
     steps = default_steps(network, on_board=True)
     problems = check(network, Settings(steps))
@@ -66,7 +67,8 @@ def in_simulation(sim: Any, network: Network, calibration: Floats | None) -> Boa
         problems.append(Problem("pyNN.spiNNaker", what, fix))
     if calibration is None:
         fix = "give to_pynn(sim, calibration=model.core_input(images))"
-        problems.append(Problem("calibration", "a board's numbers are sized on images", fix))
+        what = "is missing: the ranges of a board's numbers are measured on images"
+        problems.append(Problem("calibration", what, fix))
         raise BackendError(problems)
     if problems:
         raise BackendError(problems)

@@ -1,4 +1,4 @@
-"""Runs a plan on a machine: image after image on one mapping, and losses are errors."""
+"""Run a plan on a machine: map once, then run image after image; losses are errors."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.backends.board.cells import AnyPlan
 from spinn_convert.backends.board.drive import Drive
+from spinn_convert.backends.board.planned import AnyPlan
 from spinn_convert.backends.board.session import recorded
 from spinn_convert.backends.reference.backend import ImageOutcome
 from spinn_convert.backends.spinnaker import losses as spinnaker_losses
@@ -29,7 +29,7 @@ from spinn_convert.network.records import out_degrees
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """One image: what it left behind, and how many drives were clipped by population."""
+    """One image: its result, what was lost, and how many currents were clipped, by population."""
 
     result: ImageOutcome
     losses: spinnaker_losses.Losses
@@ -37,7 +37,7 @@ class Image:
 
 
 def running_machine(board: Path | None) -> Machine:
-    """Return the machine of a configuration file; raises BackendError where it runs nothing."""
+    """Return the machine of a configuration file; raises BackendError if it is only virtual."""
     machine = read_machine(board)
     if machine.kind == "virtual":
         what = "a virtual board runs nothing: it can only be mapped to"
@@ -56,8 +56,8 @@ def simulate(
 ) -> tuple[list[Image], dict[str, float]]:
     """Return all images, and seconds by phase; progress counts time steps.
 
-    Raises BackendError when an image lost something, when a readout leaves its range, or when
-    sPyNNaker fails.
+    Raises BackendError when inputs saturated or packets were lost or late (unless allow_losses),
+    when a readout exceeds its range, or when sPyNNaker fails.
     """
     started = time.perf_counter()
     with (
@@ -72,7 +72,7 @@ def simulate(
 
 
 def fields(plan: AnyPlan, settings: Settings, images: Sequence[Image]) -> dict[str, Any]:
-    """Return the fields of a recording that hold what was found, and what saturated."""
+    """Return fields of a BoardRecording: results, and how often ring buffers saturated."""
     names = [p.name for p in plan.populations]
     saturated = {
         name: np.array(
@@ -92,7 +92,7 @@ def _present(
     progress: Progress,
     allow_losses: bool,
 ) -> Iterator[Image]:
-    """Yield image after image; raises BackendError at the first that lost something."""
+    """Yield image after image; raises BackendError at the first with losses that count."""
     total = len(stimulus.values) * session.ticks
     degrees = {name: d.ravel() for name, d in out_degrees(with_self_projections(plan)).items()}
     for number, drives in enumerate(_drives(plan, stimulus.values)):
@@ -134,7 +134,7 @@ def _result(
         np.abs(potentials).max() >= plan.largest_potential
         for potentials in found.potentials.values()
     ):
-        what = "a readout left the range of the board's numbers"
+        what = "the potential of a readout exceeds the board's range"
         raise BackendError([Problem(NAME, what, "simulate fewer steps")])
     readouts = [
         (found.potentials[p.name][1 : steps + 1] / p.theta).astype(np.float32)

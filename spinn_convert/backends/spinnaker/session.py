@@ -1,4 +1,4 @@
-"""One mapping in sPyNNaker, and image after image on it: on a real or on the emulated board."""
+"""Map a plan with sPyNNaker and run image after image, on a real board or on the emulated one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.backends.board.cells import AnyPlan
 from spinn_convert.backends.board.drive import Drive
+from spinn_convert.backends.board.planned import AnyPlan
 from spinn_convert.backends.pynn import TIME_STEP_MS
 from spinn_convert.backends.spinnaker import build as spinnaker_build
 from spinn_convert.backends.spinnaker import losses as spinnaker_losses
@@ -32,6 +32,7 @@ from spinn_convert.backends.spinnaker.kernels.channels import Where, merged, pla
 from spinn_convert.backends.spinnaker.kernels.layers import Connectors, chosen, holds_late_input
 from spinn_convert.backends.spinnaker.losses import Losses
 from spinn_convert.backends.spinnaker.machine import Machine
+from spinn_convert.backends.spinnaker.software import served
 from spinn_convert.errors import BackendError, Problem
 
 NAME = "spinnaker"
@@ -40,19 +41,20 @@ PROVENANCE: Mapping[str, str] = {
     "read_router_provenance_data": "True",
     "write_provenance": "True",
 }
-"""Of [Reports]: counters that sPyNNaker reads only when told to, and keeps only when told to: by
-default it writes them in its debugging modes, not in Production."""
+"""Options of [Reports] that make sPyNNaker read its counters and write them to its database, which
+by default it does in debugging modes only."""
 
 OnStep = Callable[[int], None]
+"""Called with the number of steps done."""
 
 
 @dataclass(frozen=True, eq=False)
 class Presented:
-    """What one image left behind; T ticks, of which the first are the network's steps.
+    """What was recorded for one image; T time steps of the board, the first being the network's.
 
     spikes: per spiking population, int64 (n, 2), rows (step, neuron), sorted. potentials: per
-    readout, float64 (T, N), mV, before each step's update. losses: by population, or "router", the
-    counters of `spinnaker_losses` that are not 0, for this image.
+    readout, float64 (T, N), mV, before each step's update. losses: the counters of `losses` that
+    are not 0 for this image, by population or "router".
     """
 
     spikes: Mapping[str, NDArray[np.int64]]
@@ -61,7 +63,10 @@ class Presented:
 
 
 class Session:
-    """A plan that is built, and mapped by the first run; state, because sPyNNaker has it."""
+    """A plan that is built once, and mapped by its first run. sPyNNaker keeps state, so this does.
+
+    ticks: time steps per image, see `build.ticks`. split: names of the layers built with kernels.
+    """
 
     def __init__(
         self,
@@ -71,7 +76,7 @@ class Session:
         log: TextIO,
         split: frozenset[str] = frozenset(),
     ) -> None:
-        """Begin with an empty simulation; sPyNNaker's own messages go to `log`."""
+        """Set up an empty simulation; sPyNNaker's own messages go to `log`."""
         self._machine = machine
         self._before: Losses = {}
         self._plan, self.ticks, self._log, self.split = plan, ticks(steps), log, split
@@ -85,21 +90,22 @@ class Session:
             sim.setup(timestep=TIME_STEP_MS)
 
     def build(self) -> None:
-        """Build the plan."""
+        """Create all populations and projections, and say what to record."""
         with self._calling():
             self.populations = build_plan(self._sim, self._plan, self.split).populations
             record_all(self.populations, self._plan)
             self.places = places(self.populations)
 
     def go(self) -> None:
-        """Map and load the network where that has not been done, and run it as it is set."""
+        """Run with the current parameters; the first time, map and load the network before."""
         with self._calling():
             self._sim.run(self.ticks)
 
     def present(self, drives: Mapping[str, Drive], on_step: OnStep) -> Presented:
-        """Run an image as if it were the first, and return what it left behind.
+        """Run an image, independently of those before, and return what was recorded.
 
-        Raises BackendError for whatever sPyNNaker or the board raises.
+        drives: constant currents by population. Raises BackendError for whatever sPyNNaker or the
+        board raises.
         """
         with self._calling():
             if self._presented:
@@ -111,7 +117,10 @@ class Session:
         return self._execute(again, on_step)
 
     def _drain(self) -> None:
-        """Run without a spike and be reset again: cores of kernels keep input that is underway."""
+        """Run without spikes, then reset again: a reset keeps delayed input on cores with kernels.
+
+        See `kernels.layers.holds_late_input`.
+        """
         silence(self.populations)
         self._run_silent()
         self._sim.reset()
@@ -124,13 +133,13 @@ class Session:
         raise NotImplementedError
 
     def end(self) -> None:
-        """Give the board back."""
+        """End the simulation, which releases the board."""
         with self._calling():
             self._sim.end()
 
     @contextmanager
     def _calling(self) -> Iterator[None]:
-        """Call sPyNNaker without its progress bars; let it fail as a backend does."""
+        """Call sPyNNaker with its output in the log; turn its exceptions into BackendError."""
         try:
             with redirect_stdout(self._log), redirect_stderr(self._log):
                 yield
@@ -169,13 +178,13 @@ class RealSession(Session):
         found = np.asarray(population.spinnaker_get_data("v", as_matrix=True), np.float64)
         expected = self.ticks, population.size
         if found.shape != expected or not np.isfinite(found).all():
-            what = f"{name} returned potentials of shape {found.shape}, not {expected}"
-            raise BackendError([Problem(NAME, what, "run again; data were lost on the way")])
+            what = f"{name} returned potentials of shape {found.shape}, not {expected}, or NaN"
+            raise BackendError([Problem(NAME, what, "run again: data were lost on the network")])
         return found
 
 
 class EmulatedSession(Session):
-    """Maps on a virtual board, and executes the binaries with what a board would be sent."""
+    """Maps on a virtual board, and executes the binaries with the data that a board would get."""
 
     def __init__(
         self,
@@ -226,21 +235,22 @@ def opened(
     directory: Path,
     connectors: Connectors = "lists",
 ) -> Iterator[RealSession | EmulatedSession]:
-    """Yield a session of this kind of machine; sPyNNaker keeps its files below `directory`."""
+    """Yield a session of this kind of machine, built; sPyNNaker's files go below `directory`."""
     split = chosen(plan, connectors, spinnaker_build.NEURONS_PER_CORE, ticks(steps))
     kind = EmulatedSession if machine.on_host else RealSession
     logging = {"instantiate": "False", **machine.config.get("Logging", {})}
     reports = {**PROVENANCE, **machine.config.get("Reports", {})}
-    config = {**machine.config, "Logging": logging, "Reports": reports}
     directory.mkdir(parents=True, exist_ok=True)
     log = (directory / "spynnaker.log").open("w")
-    with log, spinnaker_home(directory, config), fast_rows():
-        session = kind(plan, machine, steps, log, split)
-        try:
-            session.build()
-            yield session
-        except BaseException:
-            with suppress(BackendError):  # the first error tells more
-                session.end()
-            raise
-        session.end()
+    with log, served(machine) as there:
+        config = {**there.config, "Logging": logging, "Reports": reports}
+        with spinnaker_home(directory, config), fast_rows():
+            session = kind(plan, there, steps, log, split)
+            try:
+                session.build()
+                yield session
+            except BaseException:
+                with suppress(BackendError):  # the first error tells more
+                    session.end()
+                raise
+            session.end()

@@ -35,7 +35,7 @@ def inspect(
     else:
         for where in ("before", "after"):
             operators = found.network.made_from.get(where) or "nothing"
-            click.echo(f"on the host {where} the spikes: {operators}")
+            click.echo(f"computed by onnxruntime {where} the spiking part: {operators}")
         output_console().print(population_table(found.network))
     if found.warning:
         warn(found.warning)

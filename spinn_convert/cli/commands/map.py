@@ -31,7 +31,7 @@ def map_(
     as_json: bool,
     **mapping: Any,
 ) -> None:
-    """Map MODEL to SpiNNaker boards without any: does it fit, what does it take."""
+    """Map MODEL to virtual SpiNNaker boards: whether it fits, its cores and memory."""
     from spinn_convert.backends.spinnaker.dry_run.text import table
     from spinn_convert.cli.progress import watching
     from spinn_convert.jobs import map as job

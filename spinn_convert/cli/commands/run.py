@@ -12,6 +12,7 @@ from spinn_convert.cli.console import output_console, print_json, print_written,
 from spinn_convert.cli.options import GATE, OUTPUT, SIMULATION
 
 FELL_SHORT = 1
+"""Exit code if the SNN is below a limit of --fail-under-agreement or --fail-under-accuracy."""
 
 
 @click.command()

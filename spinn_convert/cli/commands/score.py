@@ -18,13 +18,13 @@ from spinn_convert.cli.console import output_console, print_json
     required=True,
     help="Labels of the images, in order: .npz with `labels`, or .npy.",
 )
-@click.option("--network", type=options.FILE, help="network.npz that was recorded.")
-@click.option("--readout", help="Name of the output's signal, where there are several.")
+@click.option("--network", type=options.FILE, help="The network.npz that was simulated.")
+@click.option("--readout", help="Name of the output's signal, if the file has several.")
 @click.option(
     "--read-out",
     type=click.Choice(["all", "late"]),
-    help="Read the potential from step 0, or past its first spikes [default: as the recording"
-    " says, else all].",
+    help="Read what the output integrates from step 0, or leave out the first steps [default: as"
+    " the recording says, else all].",
 )
 @options.as_json
 def score(

@@ -18,7 +18,7 @@ from spinn_convert.cli.console import announce, output_console, print_json, prin
 @click.option(
     "--images",
     type=click.IntRange(1),
-    help="Calibration images to simulate [default: 400, fewer of a large network].",
+    help="Calibration images to simulate [default: 400, fewer for a large network].",
     panel=options.SIMULATION,
 )
 @options.threads
@@ -34,7 +34,10 @@ def tune(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Find scales, dynamics, read-out and steps for MODEL.onnx on its calibration images."""
+    """Find the best scales, clamp, potentials, read-out and steps for MODEL.onnx.
+
+    Simulates its calibration images; test images are not used.
+    """
     from spinn_convert.cli.progress import watching
     from spinn_convert.cli.tables import tuned_tables
     from spinn_convert.jobs import recipe

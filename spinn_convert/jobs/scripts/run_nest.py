@@ -4,12 +4,12 @@
     python run.py            # all images in data.npz
     python run.py 3          # the first three
 
-data.npz holds the network as arrays; `header` is JSON and names them. A population has a bias (and,
-where it sees the image, a current per image) in thresholds per step, an initial potential, and the
-step of its release: before, it holds its potential and drops its input. The threshold is 1, and a
-spike subtracts it (or sets V to v_reset, where there is one). The output never spikes; its
+data.npz holds the network as arrays; `header` is JSON and names them. A population has a bias (or,
+with input from the image, a current per image) in thresholds per step, an initial potential, and
+the step of its release, before which it keeps its potential and ignores input. The threshold is 1,
+and a spike subtracts it (or sets V to v_reset, if there is one). The output never spikes; its
 potential is read. A projection is a sum of blocks: every connection between channels (output,
-source, weight) is made at every pair of places (post, pre).
+source, weight) is made at every pair of places, that is spatial positions (post, pre).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ with warnings.catch_warnings():
     from pyNN.nest.cells import NativeCellType
 
 NEVER = 1e30
+"""A threshold that no potential reaches."""
 
 
 class SubtractiveIF(NativeCellType):  # type: ignore[misc]
@@ -154,7 +155,7 @@ def present(header: dict[str, Any], data: Any, nodes: dict[str, Any], image: int
 
 
 def answer(logits: Any) -> int:
-    """Return the class of the largest logit, or the side of a single one."""
+    """Return the class of the largest logit; of a single logit, whether it is positive."""
     return int(logits[0] > 0) if len(logits) == 1 else int(logits.argmax())
 
 

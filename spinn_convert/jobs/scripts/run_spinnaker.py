@@ -5,14 +5,14 @@
     python run.py 3                      # the first three
 
 The neurons are sPyNNaker's IF_curr_exp with time constants that make the synaptic current keep what
-it receives: it is the integrator, and the membrane only shows it. An inhibitory projection of every
-neuron onto itself, of the weight of the threshold, subtracts that after a spike. A constant drive
-is an i_offset, with an initial current that cancels it until the release. The output never spikes;
-its potential is read, and saved in output.pkl, which Neo reads.
+it receives: it is the integrator, and the membrane potential follows it. An inhibitory projection
+of every neuron onto itself, with the threshold as its weight, subtracts that after a spike. A
+constant current (bias and image) is an i_offset, with an initial current that cancels it until the
+release. The output never spikes; its potential is read, and saved in output.pkl, which Neo reads.
 
 data.npz holds the network as arrays; `header` is JSON and names them. A projection is a sum of
 blocks: every connection between channels (output, source, weight in units of `lsb`) is made at
-every pair of places (post, pre).
+every pair of places, that is spatial positions (post, pre).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 
 NEURONS_PER_CORE = 256
 COLOUR_BITS = 4
+"""Bits of a spike's key that hold its time step, by which a core recognises late packets."""
 CELL = {
     "v_rest": 0.0,
     "v_reset": 0.0,
@@ -82,13 +83,13 @@ def expanded(blocks: list[list[Any]]) -> Any:
 
 
 def set_drive(population: Any, i_offset: Any, isyn_exc: Any) -> None:
-    """Set the constant drive of every neuron, nA."""
+    """Set the constant current of every neuron, nA."""
     population.set(i_offset=i_offset)
     population.initialize(isyn_exc=isyn_exc)
 
 
 def set_image(populations: dict[str, Any], header: dict[str, Any], data: Any, image: int) -> None:
-    """Set the drives that depend on the image."""
+    """Set the constant currents that depend on the image."""
     for entry in header["populations"]:
         if entry["per_image"]:
             i_offset, isyn_exc = data[entry["i_offset"]][image], data[entry["isyn_exc"]][image]
@@ -96,12 +97,15 @@ def set_image(populations: dict[str, Any], header: dict[str, Any], data: Any, im
 
 
 def gained(potentials: Any, header: dict[str, Any]) -> Any:
-    """Return what the output gained from step `since` on; V is recorded before each update."""
+    """Return how much the output's potential grew from step `since` on.
+
+    V is recorded before each update, so its value after the last step is at index `steps`.
+    """
     return potentials[header["steps"]] - potentials[header["since"]]
 
 
 def answer(logits: Any) -> int:
-    """Return the class of the largest logit, or the side of a single one."""
+    """Return the class of the largest logit; of a single logit, whether it is positive."""
     return int(logits[0] > 0) if len(logits) == 1 else int(logits.argmax())
 
 

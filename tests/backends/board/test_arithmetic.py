@@ -157,7 +157,7 @@ def renamed(network):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (hidden_bias_clips, "last: a constant drive of .* i_offset holds 31.2"),
+        (hidden_bias_clips, "last: needs a constant current of .* i_offset allows 31.2"),
         (lambda n: {"stimulus": Stimulus(np.zeros((1, 2, 5, 5), np.float32))}, r"takes \(B, 2, 6"),
         (lambda n: {"stimulus": Stimulus(np.zeros((0, 2, 6, 5), np.float32))}, "B >= 1"),
         (lambda n: {"settings": Settings(0)}, "0 steps"),

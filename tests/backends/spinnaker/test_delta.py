@@ -14,9 +14,9 @@ from support.places import BOARDS
 
 from spinn_convert import backends
 from spinn_convert.backends.board import backend as integers
-from spinn_convert.backends.board.cells import DELTA
 from spinn_convert.backends.board.delta.plan import DeltaPlan, make_delta_plan
 from spinn_convert.backends.board.plan import BoardPlan
+from spinn_convert.backends.board.planned import DELTA
 from spinn_convert.backends.spinnaker import backend as spinnaker
 from spinn_convert.backends.spinnaker import build as spinnaker_build
 from spinn_convert.backends.spinnaker import check as spinnaker_check
@@ -134,7 +134,7 @@ def test_dry_run_maps_such_a_plan():
 def test_such_a_plan_is_built_of_lists_alone(connectors):
     network, _ = drawn(0)
     plan = make_delta_plan(network)
-    with pytest.raises(BackendError, match="IF_curr_delta is built of lists alone"):
+    with pytest.raises(BackendError, match="IF_curr_delta is built with lists alone"):
         dry_run(network, plan, BOARDS / "virtual.cfg", connectors=connectors)
 
 

@@ -23,7 +23,7 @@ pytestmark = [
 def machine(tmp_path):
     """The file of a board at an address of this computer where nothing answers."""
     path = tmp_path / "board.cfg"
-    lines = ["[Machine]", "version = 5", "machine_name = 127.0.0.2", "time_scale_factor = 3"]
+    lines = ["[Machine]", "version = 5", "machine_name = 127.9.9.9", "time_scale_factor = 3"]
     path.write_text("\n".join(lines) + "\n")
     return read_machine(path)
 
@@ -38,7 +38,7 @@ def test_a_late_board_is_told_from_an_absent_one(machine):
     assert "time_scale_factor (3)" in problem.fix
     assert "post_simulation_overrun_before_error" in problem.fix
     absent = explained(OSError("IO Error: Failed to communicate with the machine"), machine)
-    assert absent.where == f"{machine.path}, machine_name = 127.0.0.2"
+    assert absent.where == f"{machine.path}, machine_name = 127.9.9.9"
     assert "ping" in absent.fix
 
 
@@ -46,5 +46,5 @@ def test_a_late_board_is_told_from_an_absent_one(machine):
 def test_a_run_on_an_absent_board_names_its_address_and_leaves_nothing(machine):
     """Stock sPyNNaker tries for about half a minute before it gives up."""
     values = np.zeros((1, 2, 6, 6), np.float32)
-    with pytest.raises(BackendError, match=r"machine_name = 127\.0\.0\.2: no board answers"):
+    with pytest.raises(BackendError, match=r"machine_name = 127\.9\.9\.9: no board answers"):
         api.run(small_network(), values, "spinnaker", steps=15, board=machine.path)

@@ -140,7 +140,7 @@ def test_reasons_are_told(planned):
     ways = qualified(plan)
     assert {name for name, way in ways.items() if not isinstance(way, str)} == KERNELS
     assert "from deep has stride (2, 2)" in ways["down"]
-    assert "receives spikes from a layer that is not made of kernels" in ways["last"]
+    assert "receives spikes from a layer that is built with lists" in ways["last"]
     assert "readout" in ways["out"]
     loud = Conv(np.full((4, 4, 1, 1), 40_000, np.float32))
     dilated = replace(conv(rng, 4, 4, 3, pads=(2,) * 4), dilation=(2, 2))
@@ -149,7 +149,7 @@ def test_reasons_are_told(planned):
         (conv(rng, 4, 4, 3, pads=(0, 0, 2, 2)), "asymmetric padding (0, 0, 2, 2)"),
         (dilated, "dilation (2, 2)"),
         (loud, "beyond 32,767 LSBs"),
-        (Scale(rng.normal(size=A).astype(np.float32)), "places of a channel differently"),
+        (Scale(rng.normal(size=A).astype(np.float32)), "neurons of a channel differently"),
         ((loud, conv(rng, 4, 4, 3)), "chain of 2"),
     ):
         found = qualified(changed(plan, "inner", "stem", op))

@@ -14,8 +14,8 @@ from support.places import BOARDS
 
 from spinn_convert import backends
 from spinn_convert.backends.board import arithmetic as board_arithmetic
-from spinn_convert.backends.board.cells import INTEGRATOR
 from spinn_convert.backends.board.plan import make_plan
+from spinn_convert.backends.board.planned import INTEGRATOR
 from spinn_convert.backends.spinnaker import backend as spinnaker
 from spinn_convert.backends.spinnaker import build as spinnaker_build
 from spinn_convert.backends.spinnaker import check as spinnaker_check
@@ -235,7 +235,7 @@ def test_too_few_boards_are_named_with_the_worst_layer(planned):
     network, _, plan = planned
     machine = replace(read_machine(BOARDS / "spin3.cfg"), boards=0)
     (problem,) = spinnaker_check.size_problems(network, machine)
-    assert "5 cores are needed, 0 there are; stem takes most, 1" in problem.what
+    assert "5 cores are needed, there are 0; stem takes most, 1" in problem.what
     assert spinnaker_check.check(network, Settings(9, board=BOARDS / "spin3.cfg"), plan) == []
     assert read_machine(BOARDS / "virtual_3_boards.cfg").boards == 3
     assert read_machine(BOARDS / "spin5.cfg").boards is None

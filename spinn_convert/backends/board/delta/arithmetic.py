@@ -1,6 +1,6 @@
 """Reset to a calibrated constant, in the board's integers: IF_curr_delta as the binary executes it.
 
-Per tick and neuron, raw s16.15, after sPyNNaker 7.4.1:
+Equations of sPyNNaker 7.4.1 per time step and neuron; all numbers are integers in units of 2^-15:
 
     a = ((ring_exc << shift) - (ring_inh << shift) + i_offset) * tau_m / cm
     if refract_timer <= 0: V = a - exp_TC * (a - V);  else refract_timer -= 1
@@ -21,9 +21,9 @@ from spinn_convert.backends.board.arithmetic import (
     measure_peaks,
     sizing_images,
 )
-from spinn_convert.backends.board.cells import RING_LIMIT
 from spinn_convert.backends.board.delta.plan import DeltaPlan, make_delta_plan
 from spinn_convert.backends.board.plan import Peak
+from spinn_convert.backends.board.planned import RING_LIMIT
 from spinn_convert.backends.board.program import (
     check_range,
     image_result,
@@ -47,10 +47,10 @@ DEFAULT_IMAGES = None
 
 @dataclass(frozen=True, eq=False)
 class DeltaRecording(Recording):
-    """A recording, and what the board's numbers could not hold; B images.
+    """A recording, and how often numbers left the board's range; B images.
 
-    saturated: per population, int64 (B,), entries of ring buffers that saturated. plan: what was
-    run.
+    saturated: per population, int64 (B,), entries of ring buffers that saturated. plan: the plan
+    that was run.
     """
 
     saturated: Mapping[str, Int64] = field(default_factory=dict)
@@ -62,9 +62,9 @@ def measure_overshoot(
 ) -> dict[str, Floats]:
     """Return v_reset (C,) of each spiking population in thresholds, from images (B, *input shape).
 
-    Mean of V - threshold over all spikes of a channel while neurons reset by subtraction, at most
-    one threshold each; the population's mean where a channel never fires. Not to be iterated:
-    measured again with a reset to these values, it would come out worse.
+    It is the mean of V - threshold over all spikes of a channel while neurons reset by subtraction,
+    each counted as at most one threshold; where a channel never fires, the population's mean. It
+    must not be measured again with a reset to these values: that gives worse ones.
     """
     plan = make_delta_plan(network, peaks)
     plain = replace(settings, record=())
@@ -83,9 +83,9 @@ def measure_overshoot(
 
 
 def default_plan(network: Network, stimulus: Stimulus, settings: Settings) -> DeltaPlan:
-    """Return a plan whose numbers and resets come from the images of `sizing_images`.
+    """Return a plan whose ranges and reset constants are measured on `sizing_images`.
 
-    Raises BackendError when the network has no plan.
+    Raises BackendError when the network does not fit into the board's numbers.
     """
     some = sizing_images(stimulus)
     peaks = measure_peaks(network, some, settings)
@@ -101,8 +101,8 @@ def run(
 ) -> DeltaRecording:
     """Simulate all images as IF_curr_delta would.
 
-    plan: of `make_delta_plan`; without it, `default_plan` makes one.
-    Raises BackendError when the network has no plan, or its numbers leave their range.
+    plan: of `make_delta_plan`; None for `default_plan`. Raises BackendError when the network does
+    not fit into the board's numbers, or a number leaves its range in the simulation.
     """
     problems = input_problems(network, stimulus, settings, plan)
     if problems:
@@ -124,7 +124,7 @@ def run(
 
 @dataclass(frozen=True, eq=False)
 class _Arrays:
-    """What the kernel needs beside the program; see `board_program.BoardProgram`."""
+    """Arrays of the kernel, by neuron, channels last, raw; board: (theta, shift) by population."""
 
     board: Int64
     wiring: Wiring

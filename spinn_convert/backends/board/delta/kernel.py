@@ -15,7 +15,10 @@ from spinn_convert.backends.reference.program import Int32, Int64, Wiring
 
 @numba.njit(nogil=True, cache=True)
 def _update(ring: Int64, v: Int32, i_offset: Int32, shift: int, limit: int) -> Any:
-    """Advance V; return the largest sums that arrived, and not 0 if a number wrapped."""
+    """Advance V by a step.
+
+    Returns the largest excitatory and inhibitory sum in LSBs, and not 0 if a number overflowed.
+    """
     most_exc, most_inh, wrapped = np.int64(0), np.int64(0), np.int64(0)
     for n in range(ring.size):
         exc, inh = ring[n] >> 32, ring[n] & LOW
@@ -63,8 +66,9 @@ def simulate(
     """Simulate one image; `board` holds (theta, shift) of each population.
 
     subtract: reset by subtraction, which the board cannot do; for measuring the overshoot. Returns
-    spikes, begins and readout as `board_kernel.simulate`, then sums of overshoot per neuron, peaks,
-    saturated entries, and the first step in which a number wrapped (P,), `steps` if none did.
+    spikes, begins and readout as `kernel.simulate` does, then the sum of V - v_thresh at the spikes
+    of each neuron (raw), the largest sums in a ring buffer (P, 2), saturated entries (P,), and the
+    first step in which a number overflowed (P,), `steps` if none did.
     """
     populations = wiring.populations
     spikes = np.empty(1 << 16, np.int32)

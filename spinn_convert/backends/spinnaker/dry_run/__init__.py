@@ -1,1 +1,1 @@
-"""Mapping to boards without one: what a network takes there."""
+"""Map a network to virtual boards, to find out what it takes."""

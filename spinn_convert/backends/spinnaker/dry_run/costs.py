@@ -1,6 +1,6 @@
-"""What a mapping takes, and estimates of time and energy that follow from it.
+"""The record of a mapping, and estimates of time and energy.
 
-All estimates rest on constants that others measured on boards; none was measured here.
+Speeds and energies are constants published by others; none was measured on hardware here.
 """
 
 from __future__ import annotations
@@ -15,21 +15,23 @@ Core = tuple[int, int, int]
 """x and y of the chip, processor."""
 
 RATE = 0.1
-"""Spikes per neuron and step where none are given; converted networks fire 0.07 to 0.13."""
+"""Default spikes per neuron and step; the ResNets of the examples have 0.07 to 0.13."""
 CLOCK_HZ = 200e6
-"""Of a core; one instruction per cycle is taken, so that times are lower bounds."""
+"""Clock of a core. One instruction per cycle is assumed, so times are lower bounds."""
 INSTRUCTIONS_PER_NEURON = 114
+"""Per step, counted in sPyNNaker's binary."""
 INSTRUCTIONS_PER_PACKET = 900, 3_300
-"""Counted in the shipped binary: per neuron and step; per packet of few synapses, and of many."""
+"""For packets with few synapses on a core, and with many; counted in sPyNNaker's binary."""
 LOAD_BYTES_PER_SECOND = 5e6
-"""Of sPyNNaker's fast path to a board, 40 Mbit/s as published by its authors; boards add up."""
+"""Per board, of sPyNNaker's fast protocol: 40 Mbit/s, as published by its authors."""
 IDLE_WATTS_PER_BOARD = 23.0
 JOULES_PER_NEURON_STEP = 92.6e-9
 JOULES_PER_SPIKE = 10e-9
 JOULES_PER_EVENT = 8e-9
-"""Energy on a SpiNN-5 at steps of 1 ms, measured by SNABSuite: 7.3 to 9.6 nJ per event."""
+"""Power and energy of a SpiNN-5 at steps of 1 ms, published with SNABSuite, which measured 7.3 to
+9.6 nJ per synaptic event."""
 TABLE_ENTRIES = 1_023
-"""Multicast entries that a chip's router holds."""
+"""Multicast entries for which a chip's router has room."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,7 @@ class Layer:
 
     synapses: onto it, those onto itself included. cores: where they are. boards: how many it is
     spread over. sdram: bytes on all its cores. senders: the most neurons whose spikes reach any
-    one core. ways: what lists of synapses take and what kernels take; None where the cell has no
-    kernels.
+    one core. ways: costs with lists and with kernels; None where the cell type has no kernels.
     """
 
     name: str
@@ -61,10 +62,10 @@ class Layer:
 class DryRun:
     """A network mapped on a virtual machine.
 
-    machine: all chips, with the chip of each one's board that has the Ethernet. sdram: bytes by
+    machine: by chip, the Ethernet chip of its board, which identifies the board. sdram: bytes by
     used chip. tables: multicast entries by chip, before compression. loaded: bytes that the host
-    sends. ticks: per image. time_scale_factor: of the configuration file, if it has one.
-    mapping_seconds: of this computer.
+    sends. ticks: time steps per image. time_scale_factor: of the configuration file, None if it has
+    none. mapping_seconds: on this computer.
     """
 
     layers: tuple[Layer, ...]
@@ -94,7 +95,7 @@ class DryRun:
 
 @dataclass(frozen=True)
 class Energy:
-    """Joules per image."""
+    """Estimated energy of one image, joules: idle boards, neurons, spikes, synaptic events."""
 
     idle: float
     neurons: float
@@ -103,7 +104,7 @@ class Energy:
 
     @property
     def total(self) -> float:
-        """Of all parts."""
+        """Sum of all parts, joules."""
         return self.idle + self.neurons + self.spikes + self.events
 
 
@@ -113,9 +114,10 @@ def load_seconds(dry: DryRun) -> float:
 
 
 def slowdown(dry: DryRun, rate: float = RATE) -> tuple[int, int]:
-    """Return the least time_scale_factor at which the busiest core keeps up: at best, at worst.
+    """Return two estimates of the least time_scale_factor at which the busiest core keeps up.
 
-    rate: spikes per neuron and step. From the neurons of a core and the packets that it receives.
+    The first is for packets with few synapses, the second for packets with many. rate: spikes per
+    neuron and step.
     """
     best, worst = (
         max(_step_seconds(layer, rate, cost) for layer in dry.layers)
@@ -125,17 +127,17 @@ def slowdown(dry: DryRun, rate: float = RATE) -> tuple[int, int]:
 
 
 def chosen_slowdown(dry: DryRun, rate: float = RATE) -> int:
-    """Return the time_scale_factor of the configuration file, or else the worst estimate."""
+    """Return the time_scale_factor of the configuration file, or else the larger estimate."""
     return dry.time_scale_factor or slowdown(dry, rate)[1]
 
 
 def image_seconds(dry: DryRun, rate: float = RATE) -> float:
-    """Return how long the board runs for an image, without the host's part."""
+    """Return for how many seconds the board runs per image, without the host's part."""
     return dry.ticks * 1e-3 * chosen_slowdown(dry, rate)
 
 
 def energy(dry: DryRun, rate: float = RATE) -> Energy:
-    """Return what an image costs; a board draws its idle power for as long as it runs."""
+    """Return the energy of an image; a board draws its idle power for as long as it runs."""
     neurons = sum(layer.neurons for layer in dry.layers)
     synapses = sum(layer.synapses for layer in dry.layers)
     return Energy(

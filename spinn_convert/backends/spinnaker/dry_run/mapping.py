@@ -1,4 +1,4 @@
-"""Maps a plan on a virtual machine, and reads off what it takes."""
+"""Map a plan to a virtual machine, and read from sPyNNaker what it takes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spinn_convert.backends.board.cells import AnyPlan, PlannedPopulation
 from spinn_convert.backends.board.plan import BoardPlan, make_plan
+from spinn_convert.backends.board.planned import AnyPlan, PlannedPopulation
 from spinn_convert.backends.spinnaker import build as spinnaker_build
 from spinn_convert.backends.spinnaker.build import ticks, with_self_projections
 from spinn_convert.backends.spinnaker.check import dry_run_machine
@@ -20,6 +20,7 @@ from spinn_convert.backends.spinnaker.session import Session, opened
 from spinn_convert.network.records import Network, synapse_counts
 
 DEFAULT_STEPS = 63
+"""Time steps per image, for which a board runs 64."""
 
 
 def dry_run(
@@ -31,12 +32,13 @@ def dry_run(
 ) -> DryRun:
     """Return what the network takes on this kind of machine; needs no hardware.
 
-    plan: of `make_plan` or `make_delta_plan`; without it, one is made by the first, and does not
-    know how large inputs become, which changes weights, and not the mapping. board: a configuration
-    file, else ~/.spynnaker.cfg; the machine it names is not used, and one that is virtual and has
-    no size grows. connectors: as for `spinnaker.run`, of `make_plan` only; each layer's `ways` then
-    tell what the other way would take.
-    Raises BackendError when the network has no plan or does not fit, or when sPyNNaker fails.
+    plan: of `make_plan` or `make_delta_plan`; None for the first, made without images, which
+    changes weights, but not the mapping. board: a configuration file; None for ~/.spynnaker.cfg.
+    The real machine that it names is not used; without a virtual one of given size, as many virtual
+    boards are taken as are needed. steps: per image. connectors: as for `spinnaker.backend.run`, of
+    `make_plan` only.
+    Raises BackendError when the network does not fit into the board's numbers or the machine, or
+    when sPyNNaker fails.
     """
     plan = make_plan(network) if plan is None else plan
     machine = dry_run_machine(plan, board)

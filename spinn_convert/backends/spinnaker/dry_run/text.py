@@ -1,4 +1,4 @@
-"""A mapping as text: a row per layer, what all of them take, and what follows from it."""
+"""A mapping as text: a row per layer, the totals, and estimates of time and energy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEADERS = (
     "SDRAM MB",
     "senders",
 )
-CONNECTORS = ("population", "made of", "cores", "SDRAM MB", "or else", "cores", "SDRAM MB")
+CONNECTORS = ("population", "built with", "cores", "SDRAM MB", "or with", "cores", "SDRAM MB")
 
 
 def summary(dry: DryRun) -> str:
@@ -37,9 +37,9 @@ def summary(dry: DryRun) -> str:
 
 
 def table(dry: DryRun, rate: float = RATE) -> str:
-    """Return all of it, in lines of at most 100 characters.
+    """Return the mapping as text, in lines of at most 100 characters.
 
-    rate: spikes per neuron and step that times and energy are estimated for.
+    rate: spikes per neuron and step for which times and energy are estimated.
     """
     parts = [
         aligned([HEADERS, *map(_cells, dry.layers)]),
@@ -68,9 +68,9 @@ def _cells(layer: Layer) -> tuple[str, ...]:
 
 
 def _connectors(dry: DryRun) -> list[str]:
-    """Return what layers are made of beside what the other way takes, and why some have no other.
+    """Return a table of the costs of lists and kernels by layer, and why some have no kernels.
 
-    Nothing where the cell has no kernels.
+    Nothing where the cell type has no kernels.
     """
     rows, reasons = [CONNECTORS], dict[str, list[str]]()
     for layer in dry.layers:
@@ -91,7 +91,7 @@ def _connectors(dry: DryRun) -> list[str]:
 
 
 def _sentences(dry: DryRun, rate: float) -> list[str]:
-    """Return what all layers take together, and estimates of time and energy."""
+    """Return the totals, and the estimates of time and energy, as sentences."""
     best, worst = slowdown(dry, rate)
     joules = energy(dry, rate)
     source = "configuration file" if dry.time_scale_factor else "estimate at worst"

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from spinn_convert.emulator.recording import Spikes
 
 Where = tuple[str, int]
-"""Layer, and the number in it of a population's first neuron."""
+"""Layer that a sPyNNaker population belongs to, and the index in it of its first neuron."""
 
 
 class Channels:
-    """What a PyNN population is asked for, of all channels; neurons count in (C, H, W) order."""
+    """The populations of a layer's channels, with the methods of one PyNN population.
+
+    Neurons are numbered in (C, H, W) order over all channels.
+    """
 
     def __init__(self, parts: Sequence[Any], neurons: int) -> None:
         """Join populations of `neurons` each."""
@@ -47,7 +50,7 @@ class Channels:
         return np.concatenate(found)
 
     def shares(self, rows: NDArray[np.float64]) -> Iterator[tuple[Any, NDArray[np.float64]]]:
-        """Yield each population with its rows of a list, which is sorted by source."""
+        """Yield each population with its rows (source, target, nA); `rows` are sorted by source."""
         borders = np.arange(len(self.parts) + 1) * self._neurons
         cuts = np.searchsorted(rows[:, 0], borders)
         for part, first, begin, end in zip(self.parts, borders, cuts, cuts[1:]):
@@ -75,7 +78,7 @@ class Channels:
 
 
 class _View:
-    """Some neurons in a row."""
+    """Consecutive neurons of a layer, as PyNN's population view."""
 
     def __init__(self, channels: Channels, where: slice) -> None:
         self.set: Callable[..., None] = self._call(channels, where, "set")
@@ -90,7 +93,7 @@ class _View:
 
 
 def places(populations: Mapping[str, Any]) -> dict[str, Where]:
-    """Return where each sPyNNaker population lies, by its label."""
+    """Return the layer of each sPyNNaker population, by its label."""
     found = {}
     for name, population in populations.items():
         if isinstance(population, Channels):
@@ -102,7 +105,10 @@ def places(populations: Mapping[str, Any]) -> dict[str, Where]:
 
 
 def merged(spikes: Mapping[str, Spikes], where: Mapping[str, Where]) -> dict[str, Spikes]:
-    """Return the spikes (step, neuron) by layer, of spikes by label."""
+    """Return spikes, rows (step, neuron), by layer, from those by sPyNNaker label.
+
+    where: of `places`.
+    """
     rows: dict[str, list[Spikes]] = {}
     for label, found in spikes.items():
         name, first = where[label]

@@ -1,7 +1,8 @@
-"""Cores and bytes of SDRAM of a layer, built of lists of synapses or of kernels, before mapping.
+"""Predict cores and bytes of SDRAM of a layer, built with lists of synapses or with kernels.
 
 Formulas from sPyNNaker 7.4.1: SplitterPopulationVertexFixed.get_sdram_used_by_atoms and what it
-calls; every core of a layer is given the size of its largest. Numbers are bytes.
+calls; every core of a layer counts as its largest. The constants are bytes; each is named after the
+part of a core's data that it is the size of, and comes from the method quoted below it.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ from spinn_convert.linear.maps import LinearMap, synapses
 
 WORD, SHORT = 4, 2
 COMMON_OF_LISTS, COMMON_OF_KERNELS = 652, 604
-"""PopulationVertex.get_common_constant_sdram, with the counters of either kind of core."""
+"""PopulationVertex.get_common_constant_sdram, with the counters of cores with lists, or kernels."""
 PER_CORE, PER_NEURON, PER_INDEX = 416, 508, 16
-"""PopulationVertex.get_neuron_constant_sdram: two copies of the parameters, and their generator;
-indices of what is recorded come in pairs."""
+"""PopulationVertex.get_neuron_constant_sdram: two copies of the parameters and the data of their
+generator; an index for every recorded neuron, rounded up to an even number."""
 RECORDING = 8
-"""Of NeuronRecorder.get_max_variable_sdram_usage, before any step."""
+"""Constant part of NeuronRecorder.get_max_variable_sdram_usage."""
 SYNAPSE_PARAMETERS = 36
 """PopulationVertex.get_synapse_params_size."""
 EXPANDER, EXPANDER_PER_SOURCE = 92, 4
-"""PopulationVertex.get_synapse_expander_size, of lists, which no core generates."""
+"""PopulationVertex.get_synapse_expander_size, for synapses that the host writes."""
 TABLE, TABLE_PER_SOURCE, TABLE_PER_PROJECTION = 8, 20, 4
 """MasterPopTableAsBinarySearch.get_master_population_table_size."""
 MATRIX, MATRIX_ALIGNMENT, ROW = 8, 16, 12
 """PopulationVertex.get_synapses_size; a row has a header, then a word per synapse."""
 FILTER, FILTER_PER_SOURCE = 8, 32
-"""get_sdram_for_bit_field_region; a bit more per source neuron."""
+"""get_sdram_for_bit_field_region, to which a bit per source neuron is added."""
 LOCAL_ONLY = 20
 """PopulationMachineLocalOnlyCombinedVertex.LOCAL_ONLY_SIZE."""
 CONVOLUTION, PER_SOURCE, PER_CONNECTOR = 28, 40, 36
@@ -44,11 +45,12 @@ CONVOLUTION, PER_SOURCE, PER_CONNECTOR = 28, 40, 36
 
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
+"""An empty mapping, as a default."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """cores, and bytes of SDRAM on all of them."""
+    """Cores of a layer, and bytes of SDRAM of all of them together."""
 
     cores: int
     sdram: int
@@ -56,14 +58,17 @@ class Cost:
 
 @dataclass(frozen=True, eq=False)
 class Incoming:
-    """Projections onto a layer: source, map in LSBs; the one onto itself included."""
+    """A projection onto a layer: source, and map in LSBs."""
 
     source: BoardPopulation
     map: LinearMap
 
 
 def neuron_bytes(board: BoardPopulation, neurons: int, ticks: int) -> int:
-    """Return what a core takes for its neurons and for what it records of them."""
+    """Return the bytes of a core's neurons and of their recordings.
+
+    neurons: on the core. ticks: time steps of a run.
+    """
     row = neurons if board.kind == "readout" else ceil(neurons / 32)
     parameters = PER_CORE + PER_NEURON * neurons + PER_INDEX * (neurons + neurons % 2)
     return parameters + RECORDING + ticks * WORD * (1 + row)
@@ -72,7 +77,10 @@ def neuron_bytes(board: BoardPopulation, neurons: int, ticks: int) -> int:
 def kernel_bytes(
     board: BoardPopulation, incoming: Collection[tuple[str, Kernels]]
 ) -> NDArray[np.int64]:
-    """Return the bytes of kernels and their sources per target channel; they also fill DTCM."""
+    """Return the bytes (C,) of kernels and their sources by target channel.
+
+    incoming: names of source layers, with the kernels. A core holds them in SDRAM and in DTCM.
+    """
     channels = board.shape[0]
     connectors = np.full(channels, own_kernel(board.self_weight)[1], np.int64)
     weights = np.ones(channels, np.int64)
@@ -88,9 +96,9 @@ def kernel_bytes(
 
 
 def of_kernels(board: BoardPopulation, kernels: NDArray[np.int64], rows: int, ticks: int) -> Cost:
-    """Return the cost of a layer of one population per channel, on cores of `rows` rows.
+    """Return the cost of a layer with a population per channel, on cores of `rows` rows each.
 
-    kernels: of `kernel_bytes`.
+    kernels: of `kernel_bytes`. ticks: time steps of a run.
     """
     channels, height, width = board.shape
     each = COMMON_OF_KERNELS + LOCAL_ONLY + neuron_bytes(board, rows * width, ticks)
@@ -100,7 +108,7 @@ def of_kernels(board: BoardPopulation, kernels: NDArray[np.int64], rows: int, ti
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Longest rows of a projection's two receptors, per source channel; (C,), synapses."""
+    """Synapses in the longest row of a projection, by receptor, for each source channel (C,)."""
 
     excitatory: NDArray[np.int64]
     inhibitory: NDArray[np.int64]
@@ -124,7 +132,10 @@ def longest_rows(linear: LinearMap, neurons: int) -> Rows:
 
 @dataclass(frozen=True, eq=False)
 class ListCosts:
-    """What the layers of a plan take as lists; rows are counted once per projection."""
+    """Costs of the layers of a plan with lists; rows are counted once per projection.
+
+    neurons: per core. ticks: time steps of a run.
+    """
 
     plan: BoardPlan
     neurons: int
@@ -142,7 +153,7 @@ class ListCosts:
     def of(self, board: BoardPopulation, split: Mapping[str, int] = NOTHING) -> Cost:
         """Return the cost of a layer.
 
-        split: neurons per core of the layers that are one population per channel.
+        split: neurons per core of the layers with kernels, which have a population per channel.
         """
         neurons = min(self.neurons, board.size)
         matrix, table, expander, filters = MATRIX, TABLE, EXPANDER, FILTER
@@ -174,7 +185,11 @@ class ListCosts:
 
 
 def _with_rows(address: int, size: int, per_core: int, longest: int) -> int:
-    """Return the end of a matrix that begins at `address`, a block per core of the source."""
+    """Return where a synaptic matrix ends that begins at `address`.
+
+    It has a block for each of the cores of a source of `size` neurons, `per_core` on each. longest:
+    synapses of its longest row.
+    """
     if longest:
         neurons = min(size, per_core)
         for _ in range(ceil(size / neurons)):

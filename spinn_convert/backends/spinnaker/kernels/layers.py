@@ -1,11 +1,11 @@
-"""Layers built of kernels instead of lists of synapses: which can be, which pay, and the build.
+"""Layers built with kernels instead of lists of synapses: find those where it pays, and build them.
 
-sPyNNaker's ConvolutionConnector keeps a kernel once per core, where a list has a word per synapse.
-It needs a population per channel, and a target takes kernels alone. So a layer qualifies when all
-that it receives is convolutions with stride 1 from layers that are built in this way, too; a layer
-driven by the image alone begins a chain. The projection onto itself is a kernel of one weight.
+sPyNNaker's ConvolutionConnector stores a kernel once per core, where a list has a word per synapse.
+It needs a population per channel, and a target cannot mix kernels with lists. So a layer qualifies
+when all its projections are convolutions with stride 1 from layers that qualify, too; layers whose
+only input is the image are the first to. The projection onto itself is a kernel of one weight.
 
-Cores that hold kernels do not count inputs that saturate; the board's arithmetic does.
+Cores with kernels do not count inputs that saturate; the backend spinnaker-integers does.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from spinn_convert.backends.board.cells import AnyPlan, PlannedPopulation
 from spinn_convert.backends.board.plan import BoardPlan, BoardPopulation
+from spinn_convert.backends.board.planned import AnyPlan, PlannedPopulation
 from spinn_convert.backends.pynn import TIME_STEP_MS
 from spinn_convert.backends.spinnaker.kernels.channels import Channels
 from spinn_convert.backends.spinnaker.kernels.costs import Cost, ListCosts, kernel_bytes, of_kernels
@@ -26,21 +26,28 @@ from spinn_convert.backends.spinnaker.kernels.reading import Kernels, kernels, o
 from spinn_convert.errors import BackendError, Problem
 
 Connectors: TypeAlias = Literal["lists", "convolutions", "auto"]
-"""Lists everywhere; kernels wherever they are possible; or where they take less."""
+"""Lists everywhere; kernels wherever they are possible; or kernels where they take less."""
 
 NEURONS_PER_CORE = 512
+"""Largest number of neurons on a core with kernels."""
 DTCM, DTCM_PER_NEURON = 58_000, 72
-"""Bytes of data memory beside stack and program, and what a neuron takes of them: measured, by the
-largest kernels with which IF_curr_exp_conv.aplx starts on 128, 256 and 512 neurons."""
+"""Bytes of a core's data memory that are free for neurons and kernels, and bytes per neuron.
+Measured, by the largest kernels with which IF_curr_exp_conv.aplx starts on 128, 256 and 512
+neurons."""
 BUFFER = 4 * 2048
-"""Bytes of packets that wait, for the incoming_spike_buffer_size of `boards/`."""
+"""Bytes of the buffer of waiting packets, with the incoming_spike_buffer_size of `boards/`."""
 RING_BITS = 14
-"""Of neuron, receptor and delay together: MAX_RING_BUFFER_BITS."""
+"""Largest number of bits that index a ring buffer, by neuron, receptor and delay: sPyNNaker's
+MAX_RING_BUFFER_BITS."""
 
 
 @dataclass(frozen=True, eq=False)
 class Qualified:
-    """A layer that kernels can make: what it receives, by source, and rows of a map per core."""
+    """A layer that can be built with kernels.
+
+    incoming: its projections, as (source, kernels, delay in steps). rows: of a channel (H, W), on
+    each core.
+    """
 
     incoming: tuple[tuple[str, Kernels, int], ...]
     rows: int
@@ -48,9 +55,9 @@ class Qualified:
 
 @dataclass(frozen=True)
 class Ways:
-    """What a layer takes, by its neighbours as they are built.
+    """Costs of a layer with lists and with kernels, its sources being built as they are.
 
-    kernels: None where they are impossible, for this `reason`. chosen: whether kernels are built.
+    kernels: None where they are impossible, for this `reason`. chosen: whether it has kernels.
     """
 
     lists: Cost
@@ -60,7 +67,7 @@ class Ways:
 
 
 def qualified(plan: BoardPlan) -> dict[str, Qualified | str]:
-    """Return for each layer how kernels make it, or why they cannot."""
+    """Return for each layer how it is built with kernels, or why that is impossible."""
     found: dict[str, Qualified | str] = {}
     for board in plan.populations:
         found[board.name] = _qualified(plan, board, found)
@@ -68,11 +75,11 @@ def qualified(plan: BoardPlan) -> dict[str, Qualified | str]:
 
 
 def chosen(plan: AnyPlan, connectors: Connectors, neurons: int, ticks: int) -> frozenset[str]:
-    """Return the layers to build of kernels.
+    """Return the names of the layers to build with kernels.
 
-    neurons: per core of a list. ticks: of a run. Of "auto", those that take less SDRAM and no more
-    cores, and those that they need as sources, when all together do so. Raises BackendError where
-    the plan's cell has no kernels.
+    neurons: per core with lists. ticks: time steps of a run. With "auto", these are the layers that
+    take less SDRAM on no more cores, and those that they need as sources; none, if all together do
+    not take less. Raises BackendError where sPyNNaker has no kernels for the plan's cell type.
     """
     if connectors not in get_args(Connectors):
         what = f"{connectors!r} is none of {', '.join(get_args(Connectors))}"
@@ -80,7 +87,7 @@ def chosen(plan: AnyPlan, connectors: Connectors, neurons: int, ticks: int) -> f
     if connectors == "lists":
         return frozenset()
     if not isinstance(plan, BoardPlan):
-        what = f"{connectors!r} is for reset by subtraction: {plan.cell} is built of lists alone"
+        what = f"{connectors!r} is for reset by subtraction: {plan.cell} is built with lists alone"
         raise BackendError([Problem("connectors", what, "use 'lists'")])
     able = {name: q for name, q in qualified(plan).items() if isinstance(q, Qualified)}
     if connectors == "convolutions":
@@ -103,17 +110,17 @@ def chosen(plan: AnyPlan, connectors: Connectors, neurons: int, ticks: int) -> f
 
 
 def holds_late_input(plan: AnyPlan, split: Collection[str]) -> bool:
-    """Whether a reset leaves input of the last steps in the ring buffers of a core of kernels.
+    """Whether a reset leaves delayed input in the ring buffers of a core with kernels.
 
-    As executed on the emulated board: IF_curr_exp_conv.aplx loses what is due in the step after
-    the last, as it should, but adds to the next run what is due later.
+    Found by executing IF_curr_exp_conv.aplx on the emulated board: at a reset it discards input
+    that is due in the next step, as it should, but adds input that is due later to the next run.
     """
     synaptic = plan.integers.synaptic()
     return any(projection.target in split and projection.delay > 1 for projection in synaptic)
 
 
 def compared(plan: BoardPlan, split: frozenset[str], neurons: int, ticks: int) -> dict[str, Ways]:
-    """Return what each layer takes in both ways; `split` are those of `chosen`."""
+    """Return the costs of each layer with lists and with kernels. split: of `chosen`."""
     listed, ways = ListCosts(plan, neurons, ticks), qualified(plan)
     per_core = {
         name: _per_core(plan, name, how)
@@ -133,7 +140,7 @@ def compared(plan: BoardPlan, split: frozenset[str], neurons: int, ticks: int) -
 
 
 def cost_of_kernels(plan: BoardPlan, name: str, how: Qualified, ticks: int) -> Cost:
-    """Return what a layer of kernels takes."""
+    """Return the cost of a layer with kernels."""
     board = plan.by_name[name]
     return of_kernels(board, _kernel_bytes(board, how.incoming), how.rows, ticks)
 
@@ -148,10 +155,10 @@ def population(sim: Any, board: PlannedPopulation, make: Any) -> Channels:
 
 
 def connect(sim: Any, plan: BoardPlan, populations: Mapping[str, Any], project: Any) -> None:
-    """Project onto all layers that are `Channels`, and onto themselves; then set their cores.
+    """Create all projections onto layers that are `Channels`; then set their neurons per core.
 
-    project(source, target, connector, synapse, label) makes a PyNN projection. A core's size comes
-    last: before the first kernel, sPyNNaker allows lists' 256 neurons only.
+    project(source, target, connector, synapse, label) makes a PyNN projection. Neurons per core
+    are set last: before it has a kernel, sPyNNaker allows a population 256 at most.
     """
     ways = qualified(plan)
     for board in plan.populations:
@@ -181,13 +188,13 @@ def _qualified(
     plan: BoardPlan, board: BoardPopulation, before: Mapping[str, Qualified | str]
 ) -> Qualified | str:
     if board.kind != "spiking" or len(board.shape) != 3:
-        return f"a {board.kind} layer of shape {board.shape} is not a spiking map"
+        return f"a {board.kind} layer of shape {board.shape} is not spiking and (C, H, W)"
     incoming = []
     for projection in plan.integers.synaptic():
         if projection.target != board.name:
             continue
         if not isinstance(before[projection.source], Qualified):
-            return "it receives spikes from a layer that is not made of kernels"
+            return "it receives spikes from a layer that is built with lists"
         found = kernels(projection.map)
         if isinstance(found, str):
             return f"the projection from {projection.source} {found}"
@@ -203,7 +210,7 @@ def _kernel_bytes(board: BoardPopulation, incoming: tuple[tuple[str, Kernels, in
 
 
 def _rows(board: BoardPopulation, incoming: tuple[tuple[str, Kernels, int], ...]) -> int:
-    """Return the most rows of a map that fit on a core; they divide the map. 0 if not even one.
+    """Return how many rows of a channel fit on a core, a divisor of the height; 0 for none.
 
     Cores hold whole rows, so that neurons keep the order of (C, H, W).
     """
@@ -229,6 +236,6 @@ def _old(listed: ListCosts, name: str) -> Cost:
 
 
 def _saves(new: list[Cost], old: list[Cost]) -> bool:
-    """Whether the new way takes less SDRAM, on no more cores."""
+    """Whether `new` takes less SDRAM than `old`, on no more cores."""
     cores = sum(cost.cores for cost in new) <= sum(cost.cores for cost in old)
     return cores and sum(cost.sdram for cost in new) < sum(cost.sdram for cost in old)

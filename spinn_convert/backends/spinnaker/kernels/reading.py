@@ -1,6 +1,6 @@
-"""Projections of a board plan as kernels between channels, where they are such; else the reason.
+"""Express projections of a plan as kernels between channels, or say why that is impossible.
 
-sPyNNaker's ConvolutionConnector joins one 2-D population, which is one channel, to another.
+sPyNNaker's ConvolutionConnector connects one 2-D population, here a channel, to another.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from spinn_convert.linear.maps import LinearMap, on_grid
 from spinn_convert.linear.ops import Conv, Scale, Shape
 
 LARGEST_WEIGHT = 32767
-"""LSBs; kernels are int16 (ConvolutionConnector.get_encoded_kernel_weights wraps silently), and the
-binary cannot negate -32768."""
+"""Largest |weight|, LSBs: kernels are int16 (ConvolutionConnector.get_encoded_kernel_weights
+overflows silently), and the binary cannot negate -32768."""
 
 Kernel = NDArray[np.int64]
+"""Weights (K, K) between two channels, in LSBs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class Kernels:
 def kernels(linear: LinearMap) -> Kernels | str:
     """Return the kernels of a map whose weights are in LSBs, or why it has none."""
     if len(linear.in_shape) != 3 or len(linear.out_shape) != 3:
-        return f"joins shapes {linear.in_shape} and {linear.out_shape}, which are not both maps"
+        return f"joins shapes {linear.in_shape} and {linear.out_shape}, not both (C, H, W)"
     if len(linear.ops) > 1:
         return f"is a chain of {len(linear.ops)} operators"
     op = linear.ops[0] if linear.ops else Scale(np.ones((1, 1, 1), np.float32))
@@ -58,9 +59,10 @@ def kernels(linear: LinearMap) -> Kernels | str:
 
 
 def own_kernel(self_weight: int) -> tuple[float, int]:
-    """Return the weight of a projection onto itself, LSBs, and how many it takes together.
+    """Return the weight, LSBs, and the number of kernels of each channel onto itself.
 
-    A threshold of 32,768 LSBs, which a layer driven by the image alone has, takes two.
+    self_weight: their sum, the threshold. It is 32,768 LSBs in layers whose only input is the
+    image; that takes two kernels.
     """
     count = -(-self_weight // LARGEST_WEIGHT)
     return -self_weight / count, count
@@ -69,7 +71,7 @@ def own_kernel(self_weight: int) -> tuple[float, int]:
 def _pointwise(op: Scale, shape: Shape) -> Kernels | str:
     factor = op.factor.reshape((1,) * (3 - op.factor.ndim) + op.factor.shape)
     if factor.shape[1:] != (1, 1):
-        return "it scales places of a channel differently"
+        return "scales the neurons of a channel differently"
     weights = np.broadcast_to(factor.reshape(-1), shape[:1]).reshape(-1, 1, 1, 1)
     return Kernels(on_grid(weights, 0).astype(np.int64), shape[0], 0)
 

@@ -1,4 +1,7 @@
-"""What every plan says to whoever builds it on a board: a stock cell, its numbers, its synapses."""
+"""What plans for both cell types have in common: parameters, ranges and synapses, in board units.
+
+A plan says how a network is built from one of sPyNNaker's own cell types.
+"""
 
 from __future__ import annotations
 
@@ -17,26 +20,29 @@ from spinn_convert.linear.ops import Floats, Shape
 from spinn_convert.network.records import Network
 
 INTEGRATOR, DELTA = "IF_curr_exp", "IF_curr_delta"
-"""sPyNNaker's names of the cells: of reset by subtraction, and to a constant."""
+"""sPyNNaker's cell types for reset by subtraction, and for reset to a constant."""
 NEVER = 60000.0
-"""v_thresh of a readout, mV."""
+"""v_thresh of a readout, mV, which its potential must not reach."""
 RING_LIMIT = 65535
-"""Where one entry of a ring buffer saturates, in weight LSBs; also the largest weight."""
+"""Sum at which an entry of a ring buffer saturates, in weight LSBs; also the largest weight."""
 LARGEST_SHIFT = 15
+"""Largest ring-buffer shift; a weight LSB is then 1 nA."""
 
 Value: TypeAlias = float | NDArray[np.float64]
-"""For all neurons alike, or an array that broadcasts to the shape of the population."""
+"""A parameter: one value for all neurons, or an array that broadcasts to the population's shape."""
 
 
 @dataclass(frozen=True, eq=False)
 class PlannedPopulation:
     """Parameters of one population, in the units of sPyNNaker.
 
-    theta: mV per threshold. v_thresh: mV. refract_timer: steps in which it is held, which is its
-    release. shift: of both receptors; a weight LSB is 2^(shift - 15) nA. self_weight: of the
-    inhibitory projection of each neuron onto itself, LSBs; 0 for none. drive: i_offset and
-    isyn_exc, or None where they depend on the image. saturates: a clipped drive changes nothing,
-    because the population is driven by the image alone and fires in every step or never.
+    theta: the board's potential, mV, that stands for one threshold of the network. v_thresh: mV.
+    refract_timer: initial value, in steps, of the counter that keeps V fixed until the release.
+    shift: of the ring buffers of both receptors; a weight LSB is 2^(shift - 15) nA.
+    self_weight: weight of the inhibitory synapse of each neuron onto itself, in LSBs; 0 for none.
+    drive: the constant current, None where it depends on the image. may_clip: whether a clipped
+    current gives the same spikes, because the image is the only input, so that a neuron with such
+    a large current fires in every step, or never.
     """
 
     name: str
@@ -48,7 +54,7 @@ class PlannedPopulation:
     shift: int
     self_weight: int
     drive: Drive | None
-    saturates: bool
+    may_clip: bool
 
     @property
     def size(self) -> int:
@@ -57,17 +63,17 @@ class PlannedPopulation:
 
     @property
     def parameters(self) -> Mapping[str, Value]:
-        """What the cell is made with, beside the drive."""
+        """Parameters of the cell type by PyNN's names, except i_offset."""
         raise NotImplementedError
 
     @property
     def initial(self) -> Mapping[str, Value]:
-        """What its state begins with, beside the drive."""
+        """Initial values of state variables by PyNN's names, except isyn_exc."""
         raise NotImplementedError
 
     @property
     def max_expected_summed_weight(self) -> list[float]:
-        """What to pass to sPyNNaker, nA per receptor, to get this shift.
+        """Parameter of sPyNNaker's populations, nA per receptor, that gives this shift.
 
         `PopulationVertex.get_ring_buffer_shifts` makes shift s of any value in [2^(s-1), 2^s).
         """
@@ -84,11 +90,13 @@ P = TypeVar("P", bound=PlannedPopulation, covariant=True)
 
 @dataclass(frozen=True, eq=False)
 class Plan(Generic[P]):
-    """network: unitless, as the board computes it. populations: all but the analog input.
+    """A network, and how a board computes it.
 
-    integers: the same network, its weights in LSBs of the target: `synapses(projection.map, 0)`
-    yields the integers of `projection`, negative for the inhibitory receptor. cell: sPyNNaker's
-    name. largest_potential: mV, of a readout, beyond which its numbers may wrap.
+    network: in units of the threshold, with the clamp delay that the board implements. integers:
+    the same network, its weights in LSBs of the target: `synapses(projection.map, 0)` yields the
+    integers of `projection`, negative for the inhibitory receptor. populations: all but the analog
+    input. cell: sPyNNaker's name of the cell type. largest_potential: of a readout, mV, beyond
+    which its fixed-point numbers may overflow.
     """
 
     cell: ClassVar[str]
@@ -103,11 +111,11 @@ class Plan(Generic[P]):
         return {population.name: population for population in self.populations}
 
     def image_drives(self, currents: Mapping[str, Floats]) -> dict[str, Drive]:
-        """Return i_offset and isyn_exc of every driven population; axes as in `currents`.
+        """Return the constant current of every population with input from the image, by name.
 
         currents: of `rate.input_currents(plan.network, values)`, thresholds per step, bias
-        included, (B, *shape) of B images or (*shape) of one.
-        Raises BackendError where a clipped drive would change the result.
+        included, (B, *shape) of B images or (*shape) of one; the results have the same axes.
+        Raises BackendError where a clipped current would change the spikes.
         """
         drives = {}
         for population in self.populations:
@@ -115,10 +123,10 @@ class Plan(Generic[P]):
                 continue
             values = currents[population.name]
             drives[population.name] = found = self._drive(population.name, values)
-            if found.clipped.any() and not population.saturates:
+            if found.clipped.any() and not population.may_clip:
                 largest = np.abs(values).max()
-                what = f"an input current of {largest:.3g} thresholds per step clips"
-                fix = "plan with peaks that were measured on more images"
+                what = f"an input current of {largest:.3g} thresholds per step is out of range"
+                fix = "measure the largest inputs on more calibration images"
                 raise BackendError([Problem(population.name, what, fix)])
         return drives
 
