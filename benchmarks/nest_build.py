@@ -32,7 +32,7 @@ from spinn_convert.linear.maps import synapses
 THREADS = 2
 CONVOLUTION = "relu_11"
 """What the one projection leads to."""
-BYTES = {"paper": 70, "default": 85}
+BYTES = {"paper": 70, "default": 80}
 """Per synapse, by method."""
 
 
