@@ -87,7 +87,7 @@ def test_losses_stop_a_run_unless_they_are_allowed():
     v_reset = {name: np.full(1, 0.25, np.float32) for name in ALL}
     plan = make_delta_plan(network, None, v_reset)
     settings = Settings(31, record=ALL, board=EMULATED)
-    with pytest.raises(BackendError, match=r"image 0: [\d,]+ saturated inputs\n.*more images"):
+    with pytest.raises(BackendError, match=r"image 0: [\d,]+ saturated inputs\n.*more calibration images"):
         spinnaker.run(network, stimulus, settings, plan=plan)
     found = spinnaker.run(network, stimulus, settings, plan=plan, allow_losses=True)
     expected = integers.run(network, stimulus, settings, plan=plan)

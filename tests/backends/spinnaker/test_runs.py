@@ -92,7 +92,7 @@ def test_losses_stop_a_run_unless_they_are_allowed():
     values = rng.normal(size=(2, 2, 6, 5)).astype(np.float32)
     plan, settings = make_plan(network), Settings(31, record=ALL, board=EMULATED)
     with pytest.raises(
-        BackendError, match=r"down: image 0: [\d,]+ saturated inputs\n.*more images"
+        BackendError, match=r"down: image 0: [\d,]+ saturated inputs\n.*more calibration images"
     ):
         spinnaker.run(network, Stimulus(values), settings, plan=plan)
     found = spinnaker.run(network, Stimulus(values), settings, plan=plan, allow_losses=True)
