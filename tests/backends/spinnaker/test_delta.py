@@ -146,7 +146,7 @@ def test_all_problems_are_named_at_once(monkeypatch, tmp_path):
     impossible = replace(network, populations=tuple(hidden))
     settings = Settings(0, record=("out",))
     text = "\n".join(map(str, spinnaker.check(impossible, settings)))
-    for part in ("0 steps", "population out", "cfg: cannot be read", "none.aplx", "last: a const"):
+    for part in ("0 steps", "population out", "cfg: cannot be read", "none.aplx", "last: needs a const"):
         assert part in text, text
     with pytest.raises(BackendError) as error:
         spinnaker.run(impossible, Stimulus(stimulus.values[:0]), settings)
