@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -91,11 +91,21 @@ def alone(function: Callable[..., T], *arguments: Any) -> T:
 
 @dataclass(frozen=True)
 class Finished:
-    """A command that has run: seconds, the peak of its memory in bytes, and what it printed."""
+    """A command that has run.
+
+    seconds: of all its threads together, which work beside it does not change. peak: of its memory,
+    bytes. printed: on stdout.
+    """
 
     seconds: float
     peak: int
     printed: str
+
+
+def processor_seconds() -> float:
+    """Return what the processes that this one started, and that have ended, took of the cores."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 RUNNER = """
@@ -112,8 +122,8 @@ def command(*words: str | Path) -> Finished:
     with tempfile.TemporaryDirectory() as folder:
         status = Path(folder) / "status"
         called = [sys.executable, "-c", RUNNER, str(status), *map(str, words)]
-        started = time.perf_counter()
+        started = processor_seconds()
         done = subprocess.run(called, stdout=subprocess.PIPE, text=True, check=True)
-        seconds = time.perf_counter() - started
+        seconds = processor_seconds() - started
         lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
         return Finished(seconds, int(lines["VmHWM"].split()[0]) * 1024, done.stdout)
