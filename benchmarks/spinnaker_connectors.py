@@ -17,8 +17,9 @@ from typing import get_args
 from benchmarks.common import BOARDS, Claim, at_most, parser_of, prepare, settle
 from spinn_convert import PAPER
 from spinn_convert.backends.board.backend import default_plan
-from spinn_convert.backends.spinnaker.dry_run.costs import DryRun, table
+from spinn_convert.backends.spinnaker.dry_run.costs import DryRun
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
+from spinn_convert.backends.spinnaker.dry_run.text import table
 from spinn_convert.backends.spinnaker.kernels.layers import Connectors
 from spinn_convert.network.recording import Settings, Stimulus
 

@@ -90,7 +90,9 @@ def test_clamps_on_boards(refused, line):
 
 
 def test_a_constant_reset_is_no_script_for_boards(refused):
-    refused("export tiny.onnx --simulator spinnaker --set reset=constant", "reset", "NEST")
+    refused(
+        "export tiny.onnx --simulator spinnaker --set reset=constant", "reset", "--simulator nest"
+    )
 
 
 @pytest.mark.parametrize("command_", ["run", "export"])

@@ -236,7 +236,8 @@ def shifted(write_model):
             helper.make_node("GlobalAveragePool", ["c"], ["g"]),
             helper.make_node("Flatten", ["g"], ["y"]),
         ]
-        method = Method(99.9, potentials="fixed", **options)
+        percentile = None if options.get("thresholds") == "mmse" else 99.9
+        method = Method(percentile, potentials="fixed", **options)
         model, layers = folded(load(write_model(nodes, weights)), method)
         found = calibrate(model, layers, images, method, 1)
         network = scaled(model, layers, images, found, method, 1)
@@ -263,7 +264,9 @@ def test_where_most_channels_are_hardly_active_the_bias_sets_the_least(shifted):
 
 
 def test_dead_channels_are_refused_or_scaled_as_the_layer_and_named(shifted):
-    with pytest.raises(ConversionError, match=r"1 of 3 channels .*\(channels 1\)\n.*--dead-cha"):
+    with pytest.raises(
+        ConversionError, match=r"1 of 3 channels .*\(channels 1\)\n.*dead_channels=layer"
+    ):
         shifted([0, -5, 0.1])
     found, _ = shifted([0, -5, 0.1], dead_channels="layer")
     assert found.floored == {"r": (1,)}

@@ -17,6 +17,7 @@ from spinn_convert.conversion.method import PAPER
 from spinn_convert.conversion.verify import verify
 from spinn_convert.errors import ConversionError, ModelError
 from spinn_convert.model import host
+from spinn_convert.model.classes import number_of
 from spinn_convert.model.load import load
 from spinn_convert.network import rate
 from spinn_convert.results.decode import decoder
@@ -118,7 +119,7 @@ def test_a_whole_detector_keeps_its_own_decoding(tmp_path):
         assert len(selected) > 5
         assert np.array_equal(found[2], selected)
     with pytest.raises(ModelError, match="one vector of logits"):
-        conversion.classes(model)
+        number_of(model)
 
 
 @pytest.mark.slow

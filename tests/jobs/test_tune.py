@@ -93,7 +93,7 @@ def test_what_tuning_chooses_itself_cannot_be_given(write_model, tmp_path, chang
 def test_steps_are_those_of_a_mean_over_eight_steps():
     agreement = np.array([0.5] * 10 + [1.0] * 4 + [0.9] + [1.0] * 9)
     scores = report.Scores(0.9, 0.9, agreement, agreement)
-    way = Way(Method(), "all", 3, 0, 10, scores, 1.0)
+    way = Way(Method(), "all", 3, 0, 10, scores, 1.0, 20)
     assert way.steps(0.98) == 18  # the first eight steps without a 0.5 have the mean 0.9875
     assert way.steps(1.0) == 23
     assert way.steps(0.4) == 8

@@ -87,7 +87,9 @@ def test_losses_stop_a_run_unless_they_are_allowed():
     v_reset = {name: np.full(1, 0.25, np.float32) for name in ALL}
     plan = make_delta_plan(network, None, v_reset)
     settings = Settings(31, record=ALL, board=EMULATED)
-    with pytest.raises(BackendError, match=r"image 0: [\d,]+ saturated inputs\n.*more calibration images"):
+    with pytest.raises(
+        BackendError, match=r"image 0: [\d,]+ saturated inputs\n.*more calibration images"
+    ):
         spinnaker.run(network, stimulus, settings, plan=plan)
     found = spinnaker.run(network, stimulus, settings, plan=plan, allow_losses=True)
     expected = integers.run(network, stimulus, settings, plan=plan)
@@ -146,7 +148,13 @@ def test_all_problems_are_named_at_once(monkeypatch, tmp_path):
     impossible = replace(network, populations=tuple(hidden))
     settings = Settings(0, record=("out",))
     text = "\n".join(map(str, spinnaker.check(impossible, settings)))
-    for part in ("0 steps", "population out", "cfg: cannot be read", "none.aplx", "last: needs a const"):
+    for part in (
+        "0 steps",
+        "population out",
+        "cfg: cannot be read",
+        "none.aplx",
+        "last: needs a const",
+    ):
         assert part in text, text
     with pytest.raises(BackendError) as error:
         spinnaker.run(impossible, Stimulus(stimulus.values[:0]), settings)
