@@ -165,7 +165,7 @@ def _load(source: Source, sizes: tuple[int, ...]) -> Model:
     )
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=3)  # batches of a calibration, of a check and of a suffix take turns
 def simplified(model: Model, batch: int) -> onnx.ModelProto:
     """Return the whole file for a batch, folded by onnxruntime; ModelError if it cannot be."""
     image = model.image_shape
