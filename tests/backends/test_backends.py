@@ -86,6 +86,7 @@ def test_extended_conversion_is_fast_and_lossless(example, images):
     assert scores.agreement_by_step[-1] >= 0.99
 
 
+@pytest.mark.slow
 def test_too_little_memory_is_refused_with_numbers(example, monkeypatch):
     from types import SimpleNamespace
 

@@ -67,6 +67,7 @@ def test_rate_of_the_maximum_has_an_error_of_half_a_spike(name, steps):
     assert np.abs(rate - maximum(POOLS[name], x)).mean() <= 0.5 / steps
 
 
+@pytest.mark.slow
 @pytest.mark.nest
 @pytest.mark.parametrize("steps", [64, 128, 256])
 def test_nest_pools_as_the_reference_does(steps):

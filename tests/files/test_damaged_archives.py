@@ -205,6 +205,7 @@ def with_damaged_array(rng, arrays):
     return {**arrays, name: new}
 
 
+@pytest.mark.slow
 def test_damaged_networks_are_read_or_refused(tmp_path, network):
     path, rng, failed = tmp_path / "network.npz", Random(0), []
     store.save(network, path)

@@ -87,6 +87,7 @@ def test_script_of_the_example_runs(tmp_path):
     assert f"agreement {first:.2%}" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.spinnaker
 def test_spinnaker_script_builds_what_the_arithmetic_computes(write_model, tmp_path):
     """Its populations, run by the shipped binaries in software, give the recorded potentials."""

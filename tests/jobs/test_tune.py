@@ -35,6 +35,7 @@ def shell(line, folder):
     )
 
 
+@pytest.mark.slow
 def test_the_recommendation_runs_as_it_is_printed(write_model, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     path = with_images(pooled_model(write_model))

@@ -56,6 +56,7 @@ def drawn(count):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operator", sorted(CASES))
 def test_reader_agrees_with_onnxruntime(operator):
     @drawn(DRAWN * MORE.get(operator, 1))
@@ -119,6 +120,7 @@ def means_nothing(case, outputs):
     return case.operator == "MaxPool" and outputs[0].min() == np.finfo(np.float32).min
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operator", sorted(CASES))
 def test_what_is_not_refused_agrees_with_onnxruntime(operator):
     """A node with one attribute or input replaced is refused, or read as onnxruntime reads it."""

@@ -23,6 +23,7 @@ OPSETS = range(OLDEST_OPSET, newest_opset() + 1)
 LENIENT = replace(PAPER, dead_channels="layer")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opset", OPSETS)
 def test_a_file_of_every_opset_is_converted_and_verified(opset, tmp_path):
     assert_converted(written_at(opset), "spiking", tmp_path / "network.onnx")

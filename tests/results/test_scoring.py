@@ -18,6 +18,7 @@ from spinn_convert.results.scoring import score_recording
 
 neo = pytest.importorskip("neo")
 pytest.importorskip("nixio")
+pytestmark = pytest.mark.slow
 MODEL, DATA = EXAMPLES / "resnet18.onnx", EXAMPLES / "resnet18.npz"
 
 

@@ -34,6 +34,7 @@ def said():
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_spikes_are_those_of_the_backend_for_every_image(said, case):
     assert min(said[case]["spikes"].values()) > 100

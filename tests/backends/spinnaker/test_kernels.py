@@ -99,6 +99,7 @@ def test_both_ways_are_the_arithmetic_bit_for_bit(planned, monkeypatch, per_core
         assert np.array_equal(expected.readout["out"], found.readout["out"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("connectors", ["lists", "convolutions"])
 @pytest.mark.parametrize("per_core", [(512, 256), (10, 20)])
 def test_costs_are_those_of_the_mapping(planned, monkeypatch, connectors, per_core):

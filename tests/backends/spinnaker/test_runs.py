@@ -241,6 +241,7 @@ def test_too_few_boards_are_named_with_the_worst_layer(planned):
     assert read_machine(BOARDS / "spin5.cfg").boards is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["spin5", "virtual_3_boards"])
 def test_dry_run_maps_without_hardware(planned, tmp_path, monkeypatch, name):
     network, _, plan = planned
