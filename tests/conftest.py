@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -15,6 +16,9 @@ from spinn_convert.conversion.steps import converted, folded
 from spinn_convert.files.data import load_dataset
 from spinn_convert.model.load import load
 
+if processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    # They share the cores; torch, which is imported after this, would take all of them in each.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
 NEEDED = {"nest": ("nest", "pyNN"), "spinnaker": ("spynnaker", "unicorn")}
 """Packages by marker."""
 CALIBRATION = 500

@@ -80,9 +80,10 @@ class Server:
 
         control: a file descriptor. patience: how many seconds to wait for something to do.
         """
-        sockets = [self._scp, self._boot, *self._reverse.values()]
-        waited: list[socket.socket | int] = [*sockets, control]
+        sockets = [self._scp, *self._reverse.values()]
+        waited: list[socket.socket | int] = [*sockets, self._boot, control]
         ready, _, _ = select.select(waited, [], [], patience)
+        self._drain(self._boot)  # whatever was sent before a request that is there by now
         for bound in sockets:
             if bound in ready:
                 self._drain(bound)

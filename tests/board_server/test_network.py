@@ -108,6 +108,7 @@ def test_a_request_that_comes_again_is_answered_but_not_done_again(host):
     assert second == first + 1008  # a block's header has 8 bytes
 
 
+@pytest.mark.slow
 def test_requests_are_answered_once_each_although_datagrams_are_lost():
     with start(version=3, lose=0.2) as lossy, Host(lossy.address) as host:
         host.socket.settimeout(0.05)
@@ -125,6 +126,7 @@ def test_a_board_is_fresh_for_the_next_host_once_the_last_has_gone(board):
         assert allocate(host, 5000) == first
 
 
+@pytest.mark.slow
 def test_a_board_is_booted_soon_after_its_hosts_have_gone(board):
     with Host(board.address) as host:
         allocate(host, 16)
@@ -140,6 +142,7 @@ def test_booting_forgets_everything(host):
     assert allocate(host, 4000) == SDRAM + 24  # behind the heap's and the block's header
 
 
+@pytest.mark.slow
 def test_garbage_changes_nothing_for_the_next_host(board):
     rng = np.random.default_rng(5)
     commands = [0, 2, 3, 5, 15, 17, 18, 19, 20, 21, 22, 25, 26, 28, 29, 31, 32]

@@ -66,7 +66,8 @@ def assert_is(found, offset, arriving):
     assert np.abs(np.array(found[1]) - potentials).max() < 0.005  # numbers of 2^-15
 
 
-@pytest.mark.parametrize("lose", [0.0, pytest.param(0.01, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("lose", [0.0, 0.01])
 def test_a_stock_script_gives_the_spikes_of_its_equations(tmp_path, lose):
     with sc.software_board(version=3, lose=lose) as address:
         done = run("stock.py", tmp_path, address)

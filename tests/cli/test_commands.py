@@ -100,6 +100,7 @@ def test_json_of_a_tuning_is_what_it_wrote(command, model, monkeypatch):
     assert tuned["recommended"] == json.loads(Path("tiny.tuned/settings.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("nixio") is None, reason="Neo's file format is not installed")
 def test_json_of_a_score_is_that_of_the_run(command, model):
     ran = read_json(command, "run", model, "--steps", 20, "--record", "output")

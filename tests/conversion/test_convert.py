@@ -1,6 +1,7 @@
 """The converted example computes what onnxruntime computes, before any spike."""
 
 import numpy as np
+import pytest
 import torch
 
 from spinn_convert.linear.maps import apply, matrix
@@ -17,6 +18,7 @@ def test_unclipped_rates_equal_onnxruntime(example, images):
     assert np.abs(rates - ann).max() <= 1e-5 * np.abs(ann).max()
 
 
+@pytest.mark.slow
 def test_every_projection_matrix_equals_onnxruntime(example, images):
     """relu(sum of matrices times the sources' activations + bias) is onnxruntime's tensor."""
     model, _, _, network = example

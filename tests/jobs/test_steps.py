@@ -92,6 +92,7 @@ def test_write_alone_needs_nothing_but_what_is_given(source, tmp_path, monkeypat
     assert content["snn"]["accuracy"] == simulated.scores.snn
 
 
+@pytest.mark.slow
 def test_a_network_gives_the_spikes_of_its_model(source, converted, tmp_path):
     pytest.importorskip("nixio")
     options = RunOptions(source, images=5, steps=STEPS, record=RECORDED, out=tmp_path / "one")

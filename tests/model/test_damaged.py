@@ -56,6 +56,7 @@ def refused(inspected, content):
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_damaged_files_are_read_or_refused(inspected):
     failed, read = [], 0
     for name, content in damaged(FILES):

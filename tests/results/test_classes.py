@@ -122,6 +122,7 @@ def test_what_is_no_vector_is_refused(outputs):
         classes.number_of(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tail", [(), ("Sigmoid",)], ids=["logit", "Sigmoid"])
 def test_a_recorded_logit_is_scored(write_model, images, tmp_path, tail):
     pytest.importorskip("neo")

@@ -84,6 +84,7 @@ def test_plain_neo_reads_a_neuron_as_documented(recorded, path):
     assert np.array_equal(names["times"], wanted)
 
 
+@pytest.mark.slow
 def test_trains_are_of_every_neuron(recorded, path):
     network, recording = recorded
     for population in network.spiking:
@@ -98,6 +99,7 @@ def test_trains_are_of_every_neuron(recorded, path):
             assert float(train.t_stop.rescale("ms")) == IMAGES * STEPS
 
 
+@pytest.mark.slow
 def test_the_file_grows_with_spikes_not_with_neurons(recorded, tmp_path):
     network, recording = recorded
     few = np.array([[0, 1, 2]], np.int32)
@@ -112,6 +114,7 @@ def test_the_file_grows_with_spikes_not_with_neurons(recorded, tmp_path):
     assert sizes[1] - sizes[0] < 13 * len(many)
 
 
+@pytest.mark.slow
 def test_what_holds_no_spikes_is_refused(recorded, path, tmp_path):
     network, recording = recorded
     block = neo_file.output_block(recording, network, np.zeros(IMAGES, int), "all")

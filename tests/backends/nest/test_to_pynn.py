@@ -16,7 +16,7 @@ from support.places import ROOT
 
 from spinn_convert.errors import BackendError
 
-pytestmark = pytest.mark.nest
+pytestmark = [pytest.mark.nest, pytest.mark.slow]
 CASES = ["plain, 1 threads", "plain, 2 threads", "clamped, 1 threads", "constant reset, 1 threads"]
 
 
@@ -34,7 +34,6 @@ def said():
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_spikes_are_those_of_the_backend_for_every_image(said, case):
     assert min(said[case]["spikes"].values()) > 100

@@ -20,7 +20,7 @@ from spinn_convert.backends.spinnaker.home import spinnaker_home
 from spinn_convert.emulator.board import Board
 from spinn_convert.emulator.snapshot import after_reset, snapshot
 
-pytestmark = pytest.mark.spinnaker
+pytestmark = [pytest.mark.spinnaker, pytest.mark.slow]
 
 STEPS = 30
 VALUES = np.random.default_rng(3).standard_normal((2, 2, 6, 6)).astype(np.float32)
@@ -74,7 +74,7 @@ class Executed:
     "network",
     [
         pytest.param(small_network(), id="exp"),
-        pytest.param(constant_reset(), id="delta", marks=pytest.mark.slow),
+        pytest.param(constant_reset(), id="delta"),
     ],
 )
 def test_spikes_are_those_of_the_integers_beside_the_users_population(sim, network, monkeypatch):
