@@ -110,6 +110,7 @@ def test_json_of_a_score_is_that_of_the_run(command, model):
     assert scored["ann"] == ran["ann"]
 
 
+@pytest.mark.slow
 @pytest.mark.spinnaker
 def test_json_of_a_mapping(command, model):
     board = ("--board", BOARDS / "virtual.cfg", "--set", "dead_channels=layer")

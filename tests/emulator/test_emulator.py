@@ -14,18 +14,19 @@ from support.spinnaker_rig import (
     ONE,
     PEAK_WEIGHTS,
     Net,
+    after_reset,
     integrate,
     mapped,
     names,
     random_net,
     set_image,
+    snapshot,
 )
 
 from spinn_convert.backends.spinnaker.home import spinnaker_home
 from spinn_convert.emulator.board import Board
 from spinn_convert.emulator.image import BoardImage, Region, RegionImage, RoutingTable
 from spinn_convert.emulator.routing import Router
-from spinn_convert.emulator.snapshot import after_reset, snapshot
 from spinn_convert.errors import BackendError
 
 pytestmark = pytest.mark.spinnaker
@@ -139,6 +140,7 @@ def test_reset_within_a_cycle_of_colours_is_refused(one_core, tmp_path):
     assert_computes(board.run(STEPS), net)
 
 
+@pytest.mark.slow
 def test_saturated_inputs_are_counted(tmp_path):
     """65535 units fit into a step's sum; the rest is lost, on the board as in the model."""
     every, ones = np.arange(40), np.zeros(40, int)

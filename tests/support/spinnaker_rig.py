@@ -27,6 +27,20 @@ RING = 32  # steps; delays are shorter
 SHIFT = 2  # of the ring buffers, which follows: a weight's unit is 2^(SHIFT - 15)
 
 
+def snapshot(steps):
+    """Return the emulator's snapshot; sPyNNaker takes seconds to import, and only here."""
+    from spinn_convert.emulator.snapshot import snapshot
+
+    return snapshot(steps)
+
+
+def after_reset(image):
+    """Return the image after a reset; sPyNNaker is imported by then."""
+    from spinn_convert.emulator.snapshot import after_reset
+
+    return after_reset(image)
+
+
 @dataclass
 class Net:
     """Populations of synaptic integrators; all numbers are s16.15 integers, delays are steps.

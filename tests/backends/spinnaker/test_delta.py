@@ -11,6 +11,7 @@ pytest.importorskip("spynnaker")
 from support import board_mapping
 from support.board_oracle import residual_network
 from support.places import BOARDS
+from support.spinnaker_rig import snapshot
 
 from spinn_convert import backends
 from spinn_convert.backends.board import backend as integers
@@ -24,7 +25,6 @@ from spinn_convert.backends.spinnaker import session as spinnaker_session
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
 from spinn_convert.backends.spinnaker.machine import read_machine
 from spinn_convert.conversion.constant_reset import with_constant_reset
-from spinn_convert.emulator.snapshot import snapshot
 from spinn_convert.errors import BackendError
 from spinn_convert.network.rate import input_currents
 from spinn_convert.network.recording import Settings, Stimulus

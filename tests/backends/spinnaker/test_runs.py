@@ -11,6 +11,7 @@ pytest.importorskip("spynnaker")
 from support import board_mapping
 from support.board_oracle import residual_network
 from support.places import BOARDS
+from support.spinnaker_rig import snapshot
 
 from spinn_convert import backends
 from spinn_convert.backends.board import arithmetic as board_arithmetic
@@ -26,7 +27,6 @@ from spinn_convert.backends.spinnaker.dry_run.drawing import draw_placement
 from spinn_convert.backends.spinnaker.dry_run.mapping import dry_run
 from spinn_convert.backends.spinnaker.dry_run.text import table
 from spinn_convert.backends.spinnaker.machine import read_machine
-from spinn_convert.emulator.snapshot import snapshot
 from spinn_convert.errors import BackendError
 from spinn_convert.network.rate import input_currents
 from spinn_convert.network.recording import Settings, Stimulus
@@ -105,6 +105,7 @@ def test_losses_stop_a_run_unless_they_are_allowed():
         ).all()
 
 
+@pytest.mark.slow
 def test_weights_and_drives_on_the_board_are_the_integers_of_the_plan(planned, tmp_path):
     _, values, plan = planned
     drives = plan.image_drives(input_currents(plan.network, values))
@@ -130,6 +131,7 @@ def test_lists_are_sorted_as_spynnaker_needs_them(planned):
         assert (weight != 0).all()
 
 
+@pytest.mark.slow
 def test_real_boards_are_read_as_the_emulated_one(planned, tmp_path, monkeypatch):
     """sPyNNaker's own path on a virtual board, handed the data that a real one would return."""
     network, values, plan = planned

@@ -13,12 +13,12 @@ pytest.importorskip("unicorn")
 pytest.importorskip("spynnaker")
 
 from support.networks import small_network
+from support.spinnaker_rig import after_reset, snapshot
 
 import spinn_convert as sc
 from spinn_convert.backends.spinnaker.build import ticks
 from spinn_convert.backends.spinnaker.home import spinnaker_home
 from spinn_convert.emulator.board import Board
-from spinn_convert.emulator.snapshot import after_reset, snapshot
 
 pytestmark = [pytest.mark.spinnaker, pytest.mark.slow]
 
