@@ -109,22 +109,27 @@ def _of_conv(op: Conv, shape: Shape) -> Blocks:
     inputs = np.arange(prod(shape[1:]), dtype=np.int32).reshape(shape[1:])
     outputs = np.arange(prod(out_shape[1:]), dtype=np.int32).reshape(out_shape[1:])
     found: dict[bytes, tuple[Channels, list[Ints], list[Ints]]] = {}
-    per_group = len(op.weight) // op.groups
     for ky, kx, rows, columns in kernel_elements(op, shape):
         weight = np.ascontiguousarray(op.weight[:, :, ky, kx])
         key = weight.tobytes()
         if key not in found:
-            target, source = np.nonzero(weight)
-            channel = source + target // per_group * op.weight.shape[1]
-            size = out_shape[0], shape[0]
-            between = sparse.csr_array((weight[target, source], (target, channel)), size)
-            found[key] = _compact(between), [], []
+            found[key] = _between(weight, op.groups), [], []
         y, x = seen_inputs(op, ky, kx, rows, columns)
         found[key][1].append(outputs[rows, columns].ravel())
         found[key][2].append(inputs[y, x].ravel())
     size = outputs.size, inputs.size
     places = [_ones(np.concatenate(p), np.concatenate(q), size) for _, p, q in found.values()]
     return Blocks(tuple(between for between, _, _ in found.values()), tuple(places))
+
+
+def _between(weight: Floats, groups: int) -> Channels:
+    """Return weights (O, I / groups) of one kernel element as a matrix (O, I)."""
+    if groups == 1 and np.count_nonzero(weight) > DENSE * weight.size:
+        return weight
+    target, source = np.nonzero(weight)
+    channel = source + target // (len(weight) // groups) * weight.shape[1]
+    size = len(weight), groups * weight.shape[1]
+    return _compact(sparse.csr_array((weight[target, source], (target, channel)), size))
 
 
 def _of_scale(op: Scale, shape: Shape) -> Blocks:

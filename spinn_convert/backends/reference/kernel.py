@@ -22,7 +22,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.backends.reference.program import LARGEST_POTENTIAL, Int32, Int64, Wiring
+from spinn_convert.backends.reference.program import Int32, Int64, Wiring
+from spinn_convert.backends.reference.shared import LARGEST_POTENTIAL
 from spinn_convert.backends.reference.vector import add_eight
 from spinn_convert.linear.ops import Floats
 
@@ -38,8 +39,10 @@ GATHER_BITS = np.uint64(0x0102040810204080)
 
 
 @numba.njit(nogil=True, cache=True)
-def _conv_spikes(v: Int32, projection: Int64, channels: int, spikes: Int32, wiring: Wiring) -> None:
-    """Add the weights of a convolution's spikes to `v`, a run of neighbouring targets at a time."""
+def _shared_spikes(
+    v: Int32, projection: Int64, channels: int, spikes: Int32, wiring: Wiring
+) -> None:
+    """Add shared weights of all spikes to `v`, a run of neighbouring targets at a time."""
     weights, runs, rows = wiring.weights, wiring.runs, wiring.rows
     first, width, step = np.uint64(projection[3]), np.uint32(channels), np.uint64(projection[5])
     for s in range(spikes.size):
@@ -118,7 +121,7 @@ def receive_spikes(
             continue
         arriving = spikes[begins[source, sent] : begins[source, sent + 1]]
         if projection[2]:
-            _conv_spikes(v, projection, wiring.populations[source][6], arriving, wiring)
+            _shared_spikes(v, projection, wiring.populations[source][6], arriving, wiring)
         else:
             _list_spikes(v, projection, arriving, wiring)
 

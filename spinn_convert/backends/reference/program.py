@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from spinn_convert.backends.reference.shared import integers, shared
 from spinn_convert.errors import BackendError, Problem
-from spinn_convert.linear.maps import LinearMap, on_grid, synapses
-from spinn_convert.linear.ops import Conv, Floats, Pair, Shape, linear_shape
+from spinn_convert.linear.maps import on_grid, synapses
+from spinn_convert.linear.ops import Floats, Shape
 from spinn_convert.network.records import Network, Population, Projection, out_degrees
 
 Int32 = NDArray[np.int32]
@@ -33,11 +34,8 @@ POPULATION_FIELDS = (
     "channels",
     "most_input",
 )
-PROJECTION_FIELDS = ("source", "delay", "is_conv", "weights", "rows", "weights_per_channel")
+PROJECTION_FIELDS = ("source", "delay", "is_shared", "weights", "rows", "weights_per_channel")
 
-LARGEST_POTENTIAL = 1 << 30
-"""The kernel cuts potentials to +- this, 32,768 thresholds at 14 bits, and stores the rest
-elsewhere."""
 LARGEST_VALUE = 1 << 28
 """Largest bias, current or initial potential: 8,192 thresholds at 14 bits."""
 
@@ -47,11 +45,11 @@ class Wiring(NamedTuple):
 
     populations, projections: a row for each, with the columns named above. first, last: the rows of
     a population's projections; copies, which follow one another and have the same input, share
-    these. most_input: largest sum of |weights| onto one neuron, or more. weights: of convolutions,
-    (I, kH, kW, O) with kW in the order of the targets; pixel p of the source reaches its targets
-    in `runs` rows[p] to rows[p + 1], each (first target, first weight, length). listed: of other
-    projections, the values of a sparse matrix by source neuron, with its columns in `posts` and
-    its row limits in `rows`. Weights are int64 only in board programs (`board.kernel.packed`).
+    these. most_input: largest sum of |weights| onto one neuron, or more. weights: of projections
+    with shared weights; pixel p of the source reaches its targets in `runs` rows[p] to
+    rows[p + 1], each (first target, first weight, length). listed: of other projections, the
+    values of a sparse matrix by source neuron, with its columns in `posts` and its row limits in
+    `rows`. Weights are int64 only in board programs (`board.kernel.packed`).
     """
 
     populations: Int64
@@ -111,8 +109,8 @@ def compile_program(network: Network) -> Program:
         names=tuple(index),
         shapes=tuple(p.shape for p in members),
         one=arrays.one,
-        bias=_integers(_per_neuron(members, [on_grid(p.bias, bits) for p in members]), arrays.one),
-        v_init=_integers(_per_neuron(members, [p.v_init for p in members]), arrays.one),
+        bias=integers(_per_neuron(members, [on_grid(p.bias, bits) for p in members]), arrays.one),
+        v_init=integers(_per_neuron(members, [p.v_init for p in members]), arrays.one),
         v_reset=_resets(members, arrays.one),
         out_degree=_per_neuron(members, [degrees.get(p.name, none) for p in members]),
         wiring=arrays.wiring(populations),
@@ -124,7 +122,7 @@ def _resets(members: Sequence[Population], one: int) -> Int32:
     if all(p.v_reset is None for p in members):
         return np.zeros(0, np.int32)
     none = np.zeros((), np.float32)
-    return _integers(
+    return integers(
         _per_neuron(members, [none if p.v_reset is None else p.v_reset for p in members]), one
     )
 
@@ -142,29 +140,25 @@ class _Arrays:
         self.rows: list[Int64] = []
 
     def add(self, projection: Projection) -> int:
-        """Append a projection: as a convolution if the kernel can run it as one, else as a list.
+        """Append a projection: with shared weights where that does better, else as a list.
 
         Returns the largest sum of |weights| onto one neuron, or more.
         """
-        conv, row = _plain_conv(projection.map), _total(self.rows)
+        found, row = shared(projection.map, self.bits, self.one), _total(self.rows)
         common = self.index[projection.source], projection.delay
-        if conv is not None:
-            weights = _integers(_conv_weights(conv, self.bits), self.one)
-            per_channel = weights.size // projection.map.in_shape[0]
+        if found is not None:
+            per_channel = found.weights[0].size
             self.projections.append((*common, 1, _total(self.weights), row, per_channel))
-            found, limits = _conv_runs(conv, projection.map.in_shape)
-            self.rows.append(limits + _total(self.runs))
-            self.runs.append(found)
-            self.weights.append(weights)
-            sums = np.abs(weights, dtype=np.int64).reshape(-1, conv.weight.shape[0]).sum(0)
-        else:
-            matrix = _source_rows(projection, self.bits)
-            self.projections.append((*common, 0, 0, row, 0))
-            self.rows.append(matrix.indptr.astype(np.int64) + _total(self.posts))
-            self.posts.append(matrix.indices.astype(np.int32))
-            self.listed.append(_integers(matrix.data, self.one))
-            sums = np.bincount(self.posts[-1], np.abs(self.listed[-1]))
-        return int(sums.max(initial=0))
+            self.rows.append(found.limits + _total(self.runs))
+            self.runs.append(found.runs)
+            self.weights.append(found.weights.ravel())
+            return found.most
+        matrix = _source_rows(projection, self.bits)
+        self.projections.append((*common, 0, 0, row, 0))
+        self.rows.append(matrix.indptr.astype(np.int64) + _total(self.posts))
+        self.posts.append(matrix.indices.astype(np.int32))
+        self.listed.append(integers(matrix.data, self.one))
+        return int(np.bincount(self.posts[-1], np.abs(self.listed[-1])).max(initial=0))
 
     def wiring(self, populations: Sequence[tuple[int, ...]]) -> Wiring:
         """Return all projections so far as a Wiring, with these rows of populations."""
@@ -195,12 +189,12 @@ def to_integers(program: Program, name: str, currents: Floats) -> Int32:
     """
     flat = currents.reshape(len(currents), -1)
     order = channels_last(program.shapes[program.names.index(name)])
-    integers = _integers(flat[:, order], program.one)
-    largest = int(np.abs(integers).max(initial=0))
+    values = integers(flat[:, order], program.one)
+    largest = int(np.abs(values).max(initial=0))
     if largest > LARGEST_VALUE:
         what = f"an input current of {largest / program.one:.3g} thresholds per step or more"
         raise BackendError([Problem(name, what, "normalise the images as in training")])
-    return integers
+    return values
 
 
 def per_population(program: Program, p: int, values: Int32) -> Int32:
@@ -218,67 +212,9 @@ def _last(values: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.moveaxis(image, 0, -1).ravel())
 
 
-def _integers(values: NDArray[np.floating], one: int) -> Int32:
-    """Return values times `one` as integers, clipped to +-LARGEST_POTENTIAL (see `check_range`)."""
-    return np.rint(
-        np.clip(values.astype(np.float64) * one, -LARGEST_POTENTIAL, LARGEST_POTENTIAL)
-    ).astype(np.int32)
-
-
 def _per_neuron(members: Sequence[Population], values: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Return values that broadcast to their populations' shapes, one population after another."""
     return np.concatenate([_last(np.broadcast_to(v, p.shape)) for p, v in zip(members, values)])
-
-
-def _plain_conv(linear: LinearMap) -> Conv | None:
-    """Return the convolution if the kernel can run it directly, else None."""
-    if len(linear.ops) != 1 or not isinstance(linear.ops[0], Conv):
-        return None
-    op = linear.ops[0]
-    return op if op.groups == 1 else None
-
-
-def _conv_weights(op: Conv, bits: int) -> NDArray[np.float32]:
-    """Order by (source channel, ky, kx descending, target channel): targets then ascend."""
-    return on_grid(op.weight.transpose(1, 2, 3, 0)[:, :, ::-1], bits).ravel()
-
-
-def _conv_runs(op: Conv, shape: Shape) -> tuple[Int32, Int64]:
-    """Return the runs (first target, first weight, length) of every source pixel, and their limits.
-
-    With stride 1, the columns that one kernel row reaches are neighbours and make one run.
-    """
-    _, out_height, out_width = linear_shape(op, shape)
-    depth, _, height, width = op.weight.shape
-    runs: list[list[int]] = []
-    limits = [0]
-    for row, column in np.ndindex(shape[1:]):
-        columns = _reached(column + op.pads[1], op.stride[1], op.dilation[1], width, out_width)
-        for out_row, ky in _reached(
-            row + op.pads[0], op.stride[0], op.dilation[0], height, out_height
-        ):
-            for out_column, kx in columns[::-1]:
-                target = (out_row * out_width + out_column) * depth
-                weight = (ky * width + width - 1 - kx) * depth
-                if (
-                    len(runs) > limits[-1]
-                    and runs[-1][0] + runs[-1][2] == target
-                    and (runs[-1][1] + runs[-1][2] == weight)
-                ):
-                    runs[-1][2] += depth
-                else:
-                    runs.append([target, weight, depth])
-        limits.append(len(runs))
-    return np.array(runs, np.int32).reshape(-1, 3), np.array(limits, np.int64)
-
-
-def _reached(position: int, stride: int, dilation: int, kernel: int, size: int) -> list[Pair]:
-    """Return (output position, kernel element) pairs that see an input position of one axis.
-
-    position: counted from the start of the padding.
-    """
-    seen = ((position - k * dilation, k) for k in range(kernel))
-    return [(at // stride, k) for at, k in seen if at % stride == 0 and 0 <= at // stride < size]
 
 
 def _source_rows(projection: Projection, bits: int) -> sparse.csr_array:
