@@ -17,8 +17,12 @@ RATE = 0.1
 SHARE_FIRST, FINALISTS = 0.25, 3
 """Of the images, that all ways are simulated on; and how many ways on the others."""
 LEAST = 16
-EVENTS_PER_SECOND = 1.2e9
-"""That one thread of the reference computes on an idle core; calibration takes as long again."""
+EVENTS_PER_SECOND, PRODUCTS_PER_SECOND, PREPARED_PER_SECOND = 4e9, 1e10, 5e7
+"""By one thread on an idle core: synaptic events, counted as above, of a simulation;
+synapses times images of ReLU1 and calibration; synapses converted, verified and compiled. Fitted to
+the example (77 s, said 107) and to a ResNet-18 of 130 M synapses (161 s, said 147)."""
+PASSES = 3
+"""Over the images that scales come from."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,18 @@ class Budget:
 
 
 def budget(
-    network: Network, images: int, steps: int, ways: int, threads: int, wanted: int | None
+    network: Network,
+    images: int,
+    steps: int,
+    scalings: int,
+    ways: int,
+    threads: int,
+    wanted: int | None,
 ) -> Budget:
     """Return how many of the calibration images to look at, and how long that takes.
 
-    network: a draft, for its size. images: how many there are. steps: of a simulation. ways: to
-    simulate. wanted: how many images to simulate, if the user says so.
+    network: a draft, for its size. images: how many there are. steps: of a simulation. scalings: to
+    judge. ways: to simulate. wanted: how many images to simulate, if the user says so.
     """
     size, synapses = neurons(network), sum(synapse_counts(network).values())
     events = RATE * synapses * steps
@@ -56,5 +66,7 @@ def budget(
     judged = min(images, JUDGED, max(LEAST, int(ACTIVATIONS / 2 / size)))
     first = max(1, int(simulated * SHARE_FIRST))
     computed = events * (runs * simulated + ways * corrected)
-    seconds = 2 * computed / (EVENTS_PER_SECOND * threads)
+    products = synapses * (PASSES * calibrated + scalings * judged)
+    seconds = (computed / EVENTS_PER_SECOND + products / PRODUCTS_PER_SECOND) / threads
+    seconds += (scalings + ways) * synapses / PREPARED_PER_SECOND
     return Budget(calibrated, judged, first, simulated, corrected, seconds)

@@ -138,7 +138,8 @@ def _budget(prepared: Prepared, options: TuneOptions) -> Budget:
     draft = prepared.network
     steps = 2 * draft.depth + STEPS_BEHIND_RELEASE  # of a clamp with d = 1
     images, threads = len(prepared.dataset.calibration), options.source.threads
-    return budget(draft, images, steps, len(WAYS), threads, options.images)
+    scalings, ways = len(SCALINGS), len(WAYS)
+    return budget(draft, images, steps, scalings, ways, threads, options.images)
 
 
 def _said(plan: Budget) -> str:
@@ -177,7 +178,7 @@ def tune(given: Model, known: _Known, options: TuneOptions, plan: Budget, watch:
     for changes, read_out in WAYS:
         changed = _changed(methods[best], changes)
         network = scaled(
-            model, layers, rest, found[best], changed, threads, correcting=plan.corrected
+            model, layers, rest, found[best], changed, threads, watch, correcting=plan.corrected
         )
         trial = Trial(changed, read_out, network)
         trials.append(_further(model, trial, some.part(0, plan.first), threads, watch))
