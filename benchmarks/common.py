@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -84,9 +85,9 @@ def prepare(method: sc.Method | str = "default", threads: int = 2) -> Example:
 
 
 def alone(function: Callable[..., T], *arguments: Any) -> T:
-    """Return what a function returns in a process of its own."""
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
+    """Return what a function returns in a process of its own; raise an error if that dies."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def run(
         raise BackendError(problems)
     objects = imported()
     started = time.perf_counter()
-    with _kernel(objects), warnings.catch_warnings():
+    with kernel(objects), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*SetStatus")  # which PyNN still calls
         total = len(stimulus.values) * settings.steps
         session = Session(objects, network, settings, lambda: progress(0, total))
@@ -77,7 +77,7 @@ def run(
 
 
 @contextmanager
-def _kernel(objects: ModuleType) -> Iterator[None]:
+def kernel(objects: ModuleType) -> Iterator[None]:
     """Let NEST have the threads of OpenMP, which torch shares; then give them back.
 
     NEST crashes, even when it is only emptied, where their number is not the one that it was told
