@@ -24,25 +24,16 @@ SHOWN_LOSS = 0.01
 
 def result_table(report: dict[str, Any]) -> Table:
     """Return the table of accuracy, cost and times that `run` prints."""
-    from spinn_convert.results.report import shown_steps
-
-    network, snn, depth = report["network"], report["snn"], report["network"]["depth"]
+    network = report["network"]
     table = Table(
         show_header=False,
         title=f"{report['images']} images, {report['steps']} steps each, on {report['backend']}",
     )
     table.add_column(justify="left")
     table.add_column(justify="right")
-    table.add_row("ANN accuracy", f"{report['ann']['accuracy']:.2%}")
-    table.add_row("ReLU1 accuracy", f"{report['relu1']['accuracy']:.2%}")
-    table.add_row("SNN accuracy", f"{snn['accuracy']:.2%}")
-    table.add_row("SNN agrees with the ANN on", f"{snn['agreement']:.2%}")
-    for key, label in (
-        ("first_step_within_half_percent", "steps to ANN - 0.5 %"),
-        ("steps_to_99_percent_agreement", "steps to 99 % agreement"),
-    ):
-        shown = shown_steps(snn[key], depth, report["steps"])
-        table.add_row(label, shown, end_section=key.startswith("steps"))
+    for label, shown in _detected(report) if "map" in report["ann"] else _classified(report):
+        table.add_row(label, shown)
+    table.add_section()
     table.add_row("neurons", f"{network['neurons']:,}")
     table.add_row("synapses", f"{network['synapses']:,}")
     table.add_row("spikes per image", f"{report['spikes_per_image']:,.0f}")
@@ -52,6 +43,46 @@ def result_table(report: dict[str, Any]) -> Table:
     for phase, seconds in report["timing"].items():
         table.add_row(f"time: {phase}", f"{seconds:.1f} s")
     return table
+
+
+def _classified(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the scores of a classifier, each with its name."""
+    from spinn_convert.results.report import shown_steps
+
+    snn, depth, steps = report["snn"], report["network"]["depth"], report["steps"]
+    first, alike = snn["first_step_within_half_percent"], snn["steps_to_99_percent_agreement"]
+    return [
+        ("ANN accuracy", f"{report['ann']['accuracy']:.2%}"),
+        ("ReLU1 accuracy", f"{report['relu1']['accuracy']:.2%}"),
+        ("SNN accuracy", f"{snn['accuracy']:.2%}"),
+        ("SNN agrees with the ANN on", f"{snn['agreement']:.2%}"),
+        ("steps to ANN - 0.5 %", shown_steps(first, depth, steps)),
+        ("steps to 99 % agreement", shown_steps(alike, depth, steps)),
+    ]
+
+
+def _detected(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the scores of a detector, each with its name; mAP in hundredths, as COCO has it."""
+    from spinn_convert.results.report import shown_steps
+
+    snn, depth, steps = report["snn"], report["network"]["depth"], report["steps"]
+    rows = [
+        (f"{name} mAP (at 0.5, at 0.75)", "{map:.2f} ({map50:.2f}, {map75:.2f})")
+        for name in ("ANN", "ReLU1", "SNN")
+    ]
+    numbers = [
+        {key: 100 * report[part][key] for key in ("map", "map50", "map75")}
+        for part in ("ann", "relu1", "snn")
+    ]
+    found = [(label, shown.format(**values)) for (label, shown), values in zip(rows, numbers)]
+    relu1, alike = report["relu1"]["agreement"], snn["agreement"]
+    return [
+        *found,
+        ("boxes alike, ReLU1 and ANN", f"{relu1:.1%}"),
+        ("boxes alike, SNN and ANN", f"{alike:.1%}"),
+        ("steps to ANN's mAP - 1 %", shown_steps(snn["steps_within_1_percent"], depth, steps)),
+        ("steps to ANN's mAP - 0.4 %", shown_steps(snn["steps_within_0.4_percent"], depth, steps)),
+    ]
 
 
 def population_table(network: Network) -> Table:

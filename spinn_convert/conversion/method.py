@@ -67,7 +67,7 @@ class Method:
     normalisation: Literal["channel", "layer"] = "channel"
     v_init: Annotated[float, Range(0, 1, open_above=True)] = 0.5
     clamp_delay: Annotated[int, Range(0, 100)] = 0
-    dead_channels: Literal["refuse", "layer"] = "refuse"
+    dead_channels: Literal["layer", "refuse"] = "layer"
     thresholds: Literal["percentile", "mmse"] = "percentile"
     levels: Annotated[int | None, Range(1, 10_000)] = None
     copies: Annotated[int, Range(1, 16)] = 2

@@ -87,7 +87,7 @@ def load_dataset(
     problems = [
         problem
         for name in ("images", "calibration_images")
-        for problem in _image_problems(
+        for problem in image_problems(
             f"{path}, {name}", arrays[name], shape, integers or "scale" in arrays
         )
     ]
@@ -97,19 +97,24 @@ def load_dataset(
     if "calibration_labels" in arrays:
         where, sizes = f"{path}, calibration_labels", arrays["calibration_images"].shape[:1]
         problems += _label_problems(where, arrays["calibration_labels"], sizes, classes)
-    problems += _scaling_problems(path, arrays, shape)
+    problems += scaling_problems(path, arrays, shape)
     if problems:
         raise DataError(problems)
-    how = (
-        float(np.asarray(arrays.get("scale", np.ones(1)), np.float32).reshape(-1)[0]),
-        np.asarray(arrays.get("mean", np.zeros(1)), np.float32),
-        np.asarray(arrays.get("std", np.ones(1)), np.float32),
-    )
+    how = scaling(arrays)
     return Dataset(
         Images(arrays["images"], *how),
         arrays["labels"].astype(np.int64),
         Images(arrays["calibration_images"], *how),
         arrays["calibration_labels"].astype(np.int64) if "calibration_labels" in arrays else None,
+    )
+
+
+def scaling(arrays: Arrays) -> tuple[float, Floats, Floats]:
+    """Return scale, mean and std of an archive, with their defaults."""
+    return (
+        float(np.asarray(arrays.get("scale", np.ones(1)), np.float32).reshape(-1)[0]),
+        np.asarray(arrays.get("mean", np.zeros(1)), np.float32),
+        np.asarray(arrays.get("std", np.ones(1)), np.float32),
     )
 
 
@@ -142,7 +147,7 @@ def _read(path: Path) -> Arrays:
     return read_arrays(path, "an archive of images", f"write it with numpy.savez: {KEYS}")
 
 
-def _scaling_problems(path: Path, arrays: Arrays, shape: Shape) -> list[Problem]:
+def scaling_problems(path: Path, arrays: Arrays, shape: Shape) -> list[Problem]:
     """Return what is wrong with scale, mean and std, once converted to float32."""
     problems = []
     for name, sizes in (("scale", (1,)), ("mean", (1, *shape[:1])), ("std", (1, *shape[:1]))):
@@ -163,9 +168,10 @@ def _scaling_problems(path: Path, arrays: Arrays, shape: Shape) -> list[Problem]
     return problems
 
 
-def _image_problems(
+def image_problems(
     where: str, images: NDArray[np.generic], shape: Shape, scaled: bool
 ) -> list[Problem]:
+    """Return what is wrong with images; scaled: whether integers are turned into numbers."""
     if images.ndim < 1 or len(images) == 0:
         return [Problem(where, "holds no images", "store at least one image")]
     if images.shape[1:] != shape:

@@ -10,7 +10,7 @@ from spinn_convert.backends.board.plan import BoardPlan
 from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.files import output
-from spinn_convert.jobs.prepare import Prepared, Source, convert, prepare
+from spinn_convert.jobs.prepare import Prepared, Source, convert, labelled, prepare
 from spinn_convert.jobs.script import DATA, Shown, write_nest, write_spinnaker
 from spinn_convert.model import host
 from spinn_convert.model.classes import predictions, threshold
@@ -60,7 +60,7 @@ def execute(options: ExportOptions, watch: Watch = unwatched) -> Path:
 
 
 def _check(prepared: Prepared, options: ExportOptions) -> None:
-    problems, count = [], len(prepared.dataset.images)
+    problems, count = [], len(labelled(prepared, "exported").images)
     if options.images is not None and options.images > count:
         what = f"there are {count} test images"
         raise DataError([Problem(f"--images {options.images}", what, f"use {count} at most")])
@@ -76,7 +76,8 @@ def _check(prepared: Prepared, options: ExportOptions) -> None:
 
 def _shown(prepared: Prepared, network: Network, options: ExportOptions) -> Shown:
     """Return the images that the script presents, with their labels and the ANN's classes."""
-    dataset, model, threads = prepared.dataset, prepared.model, options.source.threads
+    dataset = labelled(prepared, "exported")
+    model, threads = prepared.model, options.source.threads
     count = options.images or min(IMAGES, len(dataset.images))
     images = dataset.images[:count]
     return Shown(

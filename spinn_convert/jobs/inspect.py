@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from spinn_convert.conversion.method import Method
 from spinn_convert.conversion.steps import converted, draft
 from spinn_convert.errors import ConversionError, DataError, Problem
-from spinn_convert.files.data import image_shape, load_dataset
-from spinn_convert.jobs.prepare import Source, stored
+from spinn_convert.files.data import Dataset, image_shape, load_dataset
+from spinn_convert.files.scenes import Scenes, load_scenes
+from spinn_convert.jobs.prepare import Source, data_of, stored
 from spinn_convert.jobs.recipe import Recipe
-from spinn_convert.model.load import load
+from spinn_convert.model.detector import kind_of
+from spinn_convert.model.load import Model, load
 from spinn_convert.network.records import Network
 
 IMAGES = 100
@@ -33,19 +36,25 @@ def execute(source: Source) -> Inspected:
     """
     if source.is_network:
         return Inspected(_converted_already(source))
-    data = source.data or source.path.with_suffix(".npz")
+    data = data_of(source, source.path)
     model = load(source.path, image_shape(data))
     method = _unsimulated((source.recipe or Recipe()).method)
     if source.data is None and not data.exists():
         return Inspected(draft(model, method), "no images found: scales are not known")
     try:
-        dataset = load_dataset(data, model.image_shape, None, model.takes_integers)
-        images = dataset.calibration[:IMAGES]
+        images = _dataset(model, data).calibration[:IMAGES]
         return Inspected(converted(model, images, method, source.threads))
     except (DataError, ConversionError) as error:
         if source.data is not None:
             raise
         return Inspected(draft(model, method), f"scales are not known: {error}")
+
+
+def _dataset(model: Model, data: Path) -> Dataset | Scenes:
+    """Return the images; a classifier's labels may be any, as nothing is scored."""
+    if kind_of(model) != "classifier":
+        return load_scenes(data, model.image_shape)
+    return load_dataset(data, model.image_shape, None, model.takes_integers)
 
 
 def _converted_already(source: Source) -> Network:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from spinn_convert.conversion.steps import converted, draft
-from spinn_convert.errors import DataError, Problem
+from spinn_convert.errors import DataError, ModelError, Problem
 from spinn_convert.files.data import Dataset, image_shape, load_dataset
+from spinn_convert.files.scenes import Scenes, load_scenes
 from spinn_convert.jobs.recipe import Recipe
 from spinn_convert.model.classes import number_of
+from spinn_convert.model.detector import kind_of, read_heads
 from spinn_convert.model.load import Model, load
 from spinn_convert.network import store
 from spinn_convert.network.recording import Watch, unwatched
@@ -24,9 +26,10 @@ NETWORK = "network.npz"
 class Source:
     """The input of a job: an ONNX file, or the network.npz that was made from one.
 
-    path: of that file. data: .npz of images and labels; None for the ONNX file's path with the
-    suffix .npz. onnx: the file that a network.npz was made from; None for the path stored in it.
-    recipe: how an ONNX file is converted; None for the default method. threads: of the CPU.
+    path: of that file. data: .npz of images and labels, or for a detector COCO's file or folder;
+    None for the ONNX file's path with the suffix .npz, or without suffix. onnx: the file that a
+    network.npz was made from; None for the path stored in it. recipe: how an ONNX file is
+    converted; None for the default method. threads: of the CPU.
     """
 
     path: Path
@@ -53,7 +56,7 @@ class Prepared:
 
     source: Source
     model: Model
-    dataset: Dataset
+    dataset: Dataset | Scenes
     network: Network
 
 
@@ -67,7 +70,7 @@ def prepare(source: Source) -> Prepared:
         raise DataError([Problem(f"--onnx {source.onnx}", what, fix)])
     found = stored(source) if source.is_network else None
     path = source.path if found is None else _origin(source, found)
-    data = source.data or path.with_suffix(".npz")
+    data = data_of(source, path)
     model = load(path, image_shape(data))
     if found is None:
         recipe = source.recipe or Recipe()
@@ -76,8 +79,34 @@ def prepare(source: Source) -> Prepared:
         what = f"was converted from another model than {path}"
         fix = "name that model with --onnx, or convert again"
         raise DataError([Problem(str(source.path), what, fix)])
-    dataset = load_dataset(data, model.image_shape, number_of(model), model.takes_integers)
-    return Prepared(source, model, dataset, found)
+    return Prepared(source, model, dataset_of(model, data), found)
+
+
+def data_of(source: Source, model: Path) -> Path:
+    """Return where the images are: as given, MODEL.npz, or else the folder MODEL."""
+    archive, folder = model.with_suffix(".npz"), model.with_suffix("")
+    beside = folder if folder.is_dir() and not archive.exists() else archive
+    return source.data or beside
+
+
+def dataset_of(model: Model, data: Path) -> Dataset | Scenes:
+    """Read the images of a classifier, or of a detector with what is on them.
+
+    Raises DataError that says what is missing or does not fit, also for a detector's anchors.
+    """
+    if kind_of(model) == "classifier":
+        return load_dataset(data, model.image_shape, number_of(model), model.takes_integers)
+    if kind_of(model) == "heads of a detector":
+        read_heads(model)
+    return load_scenes(data, model.image_shape)
+
+
+def labelled(prepared: Prepared, doing: str) -> Dataset:
+    """Return the images with a label each; raises ModelError for a detector."""
+    if isinstance(prepared.dataset, Scenes):
+        what, fix = f"is a detector; only classifiers are {doing}", "score it with `run`"
+        raise ModelError([Problem(str(prepared.model.path), what, fix)])
+    return prepared.dataset
 
 
 def convert(prepared: Prepared, watch: Watch = unwatched) -> Network:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,38 +13,19 @@ from spinn_convert import backends
 from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.files import output
+from spinn_convert.files.scenes import Scenes
+from spinn_convert.jobs import detect
 from spinn_convert.jobs.convert import save
-from spinn_convert.jobs.prepare import NETWORK, Prepared, Source, convert, method_of, prepare
+from spinn_convert.jobs.prepare import NETWORK, Prepared, convert, labelled, method_of, prepare
+from spinn_convert.jobs.simulation import RunOptions, settings_of
 from spinn_convert.jobs.timing import Timing
 from spinn_convert.model import host
 from spinn_convert.model.classes import number, predictions, threshold
-from spinn_convert.network.recording import Recording, Settings, Stimulus, Watch, unwatched
+from spinn_convert.network.recording import Recording, Stimulus, Watch, unwatched
 from spinn_convert.network.records import Network
-from spinn_convert.network.timing import ReadOut, default_read_out, default_steps
+from spinn_convert.network.timing import ReadOut, default_read_out
 from spinn_convert.results import decode, neo_file, report
 from spinn_convert.results.suspicions import suspicions
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What to run, on which simulator, and the folder to write; None for a default.
-
-    images: number of test images; by default all, or as many as the backend presents in some
-    minutes. steps: time steps per image. read_out: "all" or "late". record: populations whose
-    spikes are saved, and "output" for the potentials of the output. board, connectors: as of
-    `network.recording.Settings`. out: by default MODEL.spinn.
-    """
-
-    source: Source
-    backend: str = "reference"
-    images: int | None = None
-    steps: int | None = None
-    read_out: ReadOut | None = None
-    board: Path | None = None
-    connectors: Literal["lists", "convolutions", "auto"] | None = None
-    record: tuple[str, ...] = ()
-    out: Path | None = None
-    overwrite: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +49,7 @@ class Outcome:
     """The results of a run; `report` is the content of report.json, in `folder`."""
 
     network: Network
-    simulated: Simulated
+    simulated: Simulated | detect.Detected
     report: dict[str, Any]
     folder: Path
 
@@ -88,8 +69,14 @@ def execute(options: RunOptions, watch: Watch = unwatched) -> Outcome:
             check(prepared, options)
         with timing.phase("convert"):
             network = convert(prepared, watch)
-        simulated = simulate(prepared, network, options, watch, timing)
-        content = write(prepared, network, simulated, options, folder)
+        simulated: Simulated | detect.Detected
+        if isinstance(prepared.dataset, Scenes):
+            scenes = prepared.dataset
+            simulated = detect.simulate(prepared, scenes, network, options, watch, timing)
+            content = detect.write(prepared, scenes, network, simulated, options, folder)
+        else:
+            simulated = simulate(prepared, network, options, watch, timing)
+            content = write(prepared, network, simulated, options, folder)
     return Outcome(network, simulated, content, target)
 
 
@@ -104,18 +91,6 @@ def check(prepared: Prepared, options: RunOptions) -> None:
         raise BackendError(problems)
 
 
-def settings_of(options: RunOptions, network: Network) -> Settings:
-    """Return the settings of a simulation; raises DataError for an unknown population."""
-    on_board = options.backend in backends.BOARDS
-    return Settings(
-        options.steps or default_steps(network, on_board),
-        options.source.threads,
-        recorded(options.record, network),
-        options.board,
-        options.connectors,
-    )
-
-
 def simulate(
     prepared: Prepared,
     network: Network,
@@ -128,7 +103,7 @@ def simulate(
     Raises BackendError where the backend cannot run it.
     """
     timing, model, threads = timing or Timing(), prepared.model, options.source.threads
-    dataset, backend = prepared.dataset, backends.find(options.backend)
+    dataset, backend = labelled(prepared, "simulated so"), backends.find(options.backend)
     count = min(
         options.images or backend.DEFAULT_IMAGES or len(dataset.images), len(dataset.images)
     )
@@ -174,8 +149,9 @@ def write(
     if recording.spikes:
         neo_file.save(neo_file.spike_block(recording, network), folder / "spikes.nix")
     shown = method_of(network) | {"read_out": simulated.read_out, "threads": options.source.threads}
+    scored = report.scored(simulated.scores)
     content = report.as_json(
-        network, recording, simulated.scores, shown, simulated.seconds, report.versions()
+        network, recording, scored, shown, simulated.seconds, report.versions()
     )
     content["warnings"] = list(simulated.warnings)
     output.write_json(folder / "report.json", content)
@@ -183,21 +159,3 @@ def write(
     title = f"{prepared.model.path.name} on {options.backend}, {images} images"
     report.draw(simulated.scores, network, title, folder / "accuracy.png")
     return content
-
-
-def recorded(names: tuple[str, ...], network: Network) -> tuple[str, ...]:
-    """Return the populations to record, without "output": readouts are always recorded.
-
-    Raises DataError for an unknown name, BackendError if Neo is missing.
-    """
-    spiking = [p.name for p in network.spiking]
-    problems = [
-        Problem(f"--record {name}", "no such population", f"choose output, {', '.join(spiking)}")
-        for name in names
-        if name not in ("output", *spiking)
-    ]
-    if problems:
-        raise DataError(problems)
-    if names:
-        neo_file.require_neo()
-    return tuple(dict.fromkeys(name for name in names if name != "output"))

@@ -8,6 +8,8 @@ fewer steps; that matters where nothing is clamped.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,4 +48,25 @@ def activations(potential: Floats, starts: NDArray[np.int64], release: int) -> F
     until = np.arange(1, len(starts) + 1)
     integrated = np.maximum(until - np.maximum(starts, release), 1)
     found = (potential - before[..., starts, :]) / integrated[:, None]
+    return np.asarray(found, np.float32)
+
+
+def sampled(
+    potential: Floats,
+    kept: Sequence[int],
+    scored: Sequence[int],
+    starts: NDArray[np.int64],
+    release: int,
+) -> Floats:
+    """Return `activations` (S, *shape) after some steps only.
+
+    potential: (K, *shape) after the steps `kept`, ascending numbers that include those of `scored`
+    and the ones from which they are read. starts: of all steps, (T,).
+    """
+    rows = {0: np.zeros_like(potential[0])} | dict(zip(kept, potential))
+    found = [
+        (rows[step] - rows[int(starts[step - 1])])
+        / max(step - max(int(starts[step - 1]), release), 1)
+        for step in scored
+    ]
     return np.asarray(found, np.float32)

@@ -47,7 +47,9 @@ class Settings:
 
     board: sPyNNaker's configuration file of the machine, only for the backend spinnaker; None for
     ~/.spynnaker.cfg. connectors: how that backend stores synapses, as "lists" (None: the same), as
-    kernels where possible ("convolutions"), or as what takes less ("auto").
+    kernels where possible ("convolutions"), or as what takes less ("auto"). sampled: numbers of
+    steps, ascending, after which the readouts' potentials are kept; None for all of them. A
+    detector has thousands of outputs, which would fill gigabytes.
     """
 
     steps: int
@@ -55,6 +57,13 @@ class Settings:
     record: tuple[str, ...] = ()
     board: Path | None = None
     connectors: Literal["lists", "convolutions", "auto"] | None = None
+    sampled: tuple[int, ...] | None = None
+
+    def kept(self, potentials: Floats) -> Floats:
+        """Return of potentials after every step (..., T, N) those that are kept (..., S, N)."""
+        if self.sampled is None:
+            return potentials
+        return np.ascontiguousarray(potentials[..., np.array(self.sampled) - 1, :])
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +72,8 @@ class Recording:
 
     spike_counts: per spiking population, int64 (B,). synaptic_events: int64 (B,), spikes delivered,
     one for each synapse of the neuron that fires. readout: per readout population, float32
-    (B, T, *shape), membrane potential after each step, in units of the ANN's output. spikes: per
+    (B, T, *shape), membrane potential after each step, or each of `settings.sampled`, in units of
+    the ANN's output. spikes: per
     recorded population, int32 (n, 3) rows (image, step, neuron), sorted in this order. timing:
     seconds by phase. details: measurements that only this backend has, for report.json.
     """

@@ -15,6 +15,9 @@ STEPS_AFTER_CLAMP = 48
 STEPS_WITHOUT_CLAMP = 32
 """Steps after the output's release, for networks without a clamp delay. The depth is added: in
 deeper networks, the early spikes that come before their inhibition last longer."""
+STEPS_OF_DETECTOR = 74
+"""Steps after the release without a clamp, for networks with several outputs: the heads of a
+detector fire rarely, and small errors of a score decide which of two boxes stays."""
 STEPS_FROM_ZERO = 300
 """Steps after the output's release where membranes start at 0 without a clamp, as in the basic
 conversion."""
@@ -36,6 +39,8 @@ def default_steps(network: Network, on_board: bool = False) -> int:
         return released + STEPS_AFTER_CLAMP
     if _starts_at_zero(network):
         return released + STEPS_FROM_ZERO
+    if len(network.readouts) > 1:
+        return released + STEPS_OF_DETECTOR
     return released + STEPS_WITHOUT_CLAMP + network.depth
 
 

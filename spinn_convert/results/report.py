@@ -111,15 +111,27 @@ def snn_json(scores: Scores) -> dict[str, Any]:
     }
 
 
+def scored(scores: Scores) -> dict[str, Any]:
+    """Return the parts `ann`, `relu1` and `snn` of report.json."""
+    return {
+        "ann": {"accuracy": scores.ann},
+        "relu1": {"accuracy": scores.relu1},
+        "snn": snn_json(scores),
+    }
+
+
 def as_json(
     network: Network,
     recording: Recording,
-    scores: Scores,
+    scored: Mapping[str, Any],
     settings: Mapping[str, Any],
     timing: Mapping[str, float],
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return the content of report.json; accuracies are fractions, times are in seconds."""
+    """Return the content of report.json; accuracies are fractions, times are in seconds.
+
+    scored: its parts `ann`, `relu1` and `snn`.
+    """
     images = len(recording.synaptic_events)
     return {
         "model": dict(network.made_from),
@@ -127,9 +139,7 @@ def as_json(
         "images": images,
         "steps": recording.settings.steps,
         "settings": dict(settings),
-        "ann": {"accuracy": scores.ann},
-        "relu1": {"accuracy": scores.relu1},
-        "snn": snn_json(scores),
+        **scored,
         "network": {
             "neurons": neurons(network),
             "synapses": sum(synapse_counts(network).values()),

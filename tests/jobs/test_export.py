@@ -22,7 +22,7 @@ from spinn_convert.jobs import run as job
 from spinn_convert.jobs.export import ExportOptions
 from spinn_convert.jobs.prepare import Source
 from spinn_convert.jobs.recipe import Recipe
-from spinn_convert.jobs.run import RunOptions
+from spinn_convert.jobs.simulation import RunOptions
 
 
 def run_script(folder, tmp_path, *arguments):

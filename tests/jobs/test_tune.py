@@ -18,6 +18,7 @@ from spinn_convert.errors import DataError, SpinnConvertError
 from spinn_convert.jobs import run as job
 from spinn_convert.jobs.prepare import Source
 from spinn_convert.jobs.recipe import RESULTS, Recipe, as_json, read_recipe
+from spinn_convert.jobs.simulation import RunOptions
 from spinn_convert.jobs.tuning import tune
 from spinn_convert.jobs.tuning.records import Way
 from spinn_convert.results import report
@@ -77,7 +78,7 @@ def test_recommendation_for_the_example_loses_nothing_on_the_test_images(tmp_pat
     assert recipe.method.normalisation == "channel"
     assert recipe.method.percentile >= 99.9
     tuned_source = replace(source, recipe=recipe)
-    options = job.RunOptions(tuned_source, images=200, out=tmp_path / "run")
+    options = RunOptions(tuned_source, images=200, out=tmp_path / "run")
     scores = job.execute(options).simulated.scores
     assert scores.snn >= scores.ann - 0.01
 

@@ -165,4 +165,5 @@ def image_result(
         name: spike_rows(program, name, spikes, begins[program.names.index(name)])
         for name in settings.record
     }
-    return ImageOutcome(counts, int(program.out_degree[neurons].sum()), readout, rows)
+    events = int(program.out_degree[neurons].sum())
+    return ImageOutcome(counts, events, settings.kept(readout), rows)

@@ -100,7 +100,8 @@ class Session:
         potentials = np.zeros(shape, np.float32)
         potentials[tuple(rows.T)] = values
         potentials[:, : population.release] = 0
-        return potentials.reshape(*shape[:2], *population.shape) * columns(population)
+        kept = self._settings.kept(potentials)
+        return kept.reshape(*kept.shape[:2], *population.shape) * columns(population)
 
     def _spikes(self, name: str) -> NDArray[np.int32]:
         rows, _ = self._events(self._recorders[name], name, "times")

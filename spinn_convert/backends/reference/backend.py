@@ -83,8 +83,8 @@ class ImageOutcome:
     """Result of one image, neurons in (C, H, W) order.
 
     counts: spikes per population (P,). events: synaptic events. readout: potentials after each
-    step, in thresholds, (T, neurons of all readouts). spikes: rows (step, neuron) by recorded
-    population.
+    step that is kept, in thresholds, (T, neurons of all readouts). spikes: rows (step, neuron) by
+    recorded population.
     """
 
     counts: NDArray[np.int64]
@@ -117,7 +117,8 @@ def _simulate(
         name: spike_rows(program, name, spikes, begins[program.names.index(name)])
         for name in settings.record
     }
-    return ImageOutcome(begins[:, -1] - begins[:, 0], int(events.sum()), ordered, rows)
+    counts = begins[:, -1] - begins[:, 0]
+    return ImageOutcome(counts, int(events.sum()), settings.kept(ordered), rows)
 
 
 def _begins(sizes: list[int]) -> NDArray[np.int64]:
@@ -184,7 +185,7 @@ def _on_device(
             yield ImageOutcome(
                 np.array(counts, np.int64),
                 sum(int(total @ degrees[name].ravel()) for name, total in sums.items()),
-                np.concatenate(potentials, axis=1),
+                settings.kept(np.concatenate(potentials, axis=1)),
                 {name: np.argwhere(fired[name]).astype(np.int32) for name in settings.record},
             )
 

@@ -144,6 +144,6 @@ def _result(
     return ImageOutcome(
         np.array([len(kept.get(p.name, ())) for p in plan.populations], np.int64),
         events,
-        np.concatenate(readouts, axis=1),
+        settings.kept(np.concatenate(readouts, axis=1)),
         {name: kept[name].astype(np.int32) for name in settings.record},
     )

@@ -46,14 +46,14 @@ FELL_SHORT = 1
     "--fail-under-agreement",
     type=click.FloatRange(0, 100),
     metavar="PERCENT",
-    help="Exit 1 if the SNN agrees with the ANN on fewer images.",
+    help="Exit 1 if the SNN agrees with the ANN on fewer images, or boxes.",
     panel=GATE,
 )
 @click.option(
     "--fail-under-accuracy",
     type=click.FloatRange(0, 100),
     metavar="PERCENT",
-    help="Exit 1 if the SNN's accuracy is lower.",
+    help="Exit 1 if the SNN's accuracy, or a detector's mAP, is lower.",
     panel=GATE,
 )
 def run(
@@ -75,11 +75,12 @@ def run(
     from spinn_convert.cli.progress import watching
     from spinn_convert.cli.tables import loss_table, result_table
     from spinn_convert.jobs import run as job
+    from spinn_convert.jobs.simulation import RunOptions
     from spinn_convert.results.gate import shortfalls
 
     source = options.source(model, data, method, changes, threads, onnx)
     with watching() as watch:
-        outcome = job.execute(job.RunOptions(source, **simulation), watch)
+        outcome = job.execute(RunOptions(source, **simulation), watch)
     if as_json:
         print_json(outcome.report)
     else:

@@ -23,7 +23,7 @@ from spinn_convert.conversion.method import Method
 from spinn_convert.conversion.steps import folded, scaled
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.files import output
-from spinn_convert.jobs.prepare import Prepared, Source, prepare
+from spinn_convert.jobs.prepare import Prepared, Source, labelled, prepare
 from spinn_convert.jobs.recipe import Recipe, as_json
 from spinn_convert.jobs.tuning.budget import FINALISTS, Budget, budget
 from spinn_convert.jobs.tuning.picture import draw
@@ -152,7 +152,8 @@ def _said(plan: Budget) -> str:
 
 def _known(prepared: Prepared, count: int, watch: Watch) -> _Known:
     """Return the first calibration images, with what the ANN says to them."""
-    model, dataset, threads = prepared.model, prepared.dataset, prepared.source.threads
+    model, threads = prepared.model, prepared.source.threads
+    dataset = labelled(prepared, "tuned")
     images = dataset.calibration[:count]
     ann = host.logits(model, images, threads, watch("ANN"))
     given = dataset.calibration_labels

@@ -1,0 +1,153 @@
+"""The steps of a run that differ for detectors: simulate scenes, score boxes, draw both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinn_convert import backends
+from spinn_convert.conversion.steps import SIZING_IMAGES
+from spinn_convert.errors import BackendError, Problem
+from spinn_convert.files import output
+from spinn_convert.files.scenes import Scenes
+from spinn_convert.jobs.convert import save
+from spinn_convert.jobs.prepare import Prepared, method_of
+from spinn_convert.jobs.simulation import RunOptions, settings_of
+from spinn_convert.jobs.timing import Timing
+from spinn_convert.model import host
+from spinn_convert.model.detector import Detections
+from spinn_convert.network.recording import Recording, Stimulus, Watch, unwatched
+from spinn_convert.network.records import Network
+from spinn_convert.network.timing import ReadOut, default_read_out
+from spinn_convert.results import neo_file, report
+from spinn_convert.results.detection import decode, picture, scores
+
+EVERY = 5
+"""Steps between two scores."""
+RUN_AT_ONCE = 20
+"""Scenes whose potentials are in memory together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detected:
+    """A recording of B scenes with its scores.
+
+    recording: spikes and events of all scenes; potentials of the last ones only. ann: what the ANN
+    finds on each; snn: what the SNN finds, at the first, the middle and the last of the steps
+    `shown`. read_out: how outputs were read. warnings: signs that model or data are wrong. seconds:
+    by phase.
+    """
+
+    recording: Recording
+    scores: scores.DetectorScores
+    ann: list[Detections]
+    snn: list[list[Detections]]
+    shown: tuple[int, ...]
+    read_out: ReadOut
+    warnings: tuple[str, ...]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def simulate(
+    prepared: Prepared,
+    scenes: Scenes,
+    network: Network,
+    options: RunOptions,
+    watch: Watch = unwatched,
+    timing: Timing | None = None,
+) -> Detected:
+    """Present the scenes to the network, and score its boxes beside the ANN's.
+
+    Raises BackendError where the backend cannot run it.
+    """
+    if "output" in options.record:
+        what, fix = "a detector's outputs are too many to store", "leave it out"
+        raise BackendError([Problem("--record output", what, fix)])
+    timing, model, threads = timing or Timing(), prepared.model, options.source.threads
+    backend, total = backends.find(options.backend), len(scenes.images)
+    count = min(options.images or backend.DEFAULT_IMAGES or total, total)
+    images, truth = scenes.images.first(count), scenes.truth[:count]
+    heads = decode.heads_of(model)
+    with timing.phase("ann"):
+        ann = decode.ann_detections(model, heads, images, threads, watch("ANN"))
+    values = host.core_input(model, images, threads)
+    run = decode.decoder(model, heads, network, threads)
+    with timing.phase("relu1"):
+        relu1 = decode.rate_detections(network, values, images, run, threads, watch("ReLU1"))
+    read_out = options.read_out or default_read_out(network)
+    settings = settings_of(options, network)
+    scored, needed = decode.sampled_steps(network, settings.steps, read_out, EVERY)
+    settings = replace(settings, sampled=needed)
+    sizing = host.core_input(model, scenes.calibration[:SIZING_IMAGES], threads)
+    progress = watch(f"SNN on {options.backend}")
+    recording = backend.run(network, Stimulus(values, sizing), settings, progress)
+    timing.add(recording.timing)
+    with timing.phase("decode"):
+        found = decode.snn_detections(
+            network, recording, images, run, read_out, scored, watch("decode")
+        )
+        by_step = list(zip(*found))
+    with timing.phase("score"):
+        result = scores.DetectorScores(
+            scores.precision(ann, truth),
+            scores.precision(relu1, truth),
+            scores.agreement(relu1, ann),
+            scored,
+            tuple(scores.precision(some, truth) for some in by_step),
+            tuple(scores.agreement(some, ann) for some in by_step),
+        )
+    at = sorted({0, len(scored) // 3, len(scored) - 1})
+    return Detected(
+        recording,
+        result,
+        ann,
+        [list(by_step[i]) for i in at],
+        tuple(scored[i] for i in at),
+        read_out,
+        _suspicions(scenes, result, ann),
+        timing.seconds,
+    )
+
+
+def _suspicions(
+    scenes: Scenes, result: scores.DetectorScores, ann: list[Detections]
+) -> tuple[str, ...]:
+    """Return a sentence for everything that a user should check before believing the scores."""
+    if result.ann.map50 > 0.01:
+        return ()
+    known = sorted({int(label) for truth in scenes.truth for label in truth.labels})
+    found = sorted({int(label) for some in ann for label in np.unique(some.labels)})
+    return (
+        f"the ANN itself finds next to nothing: its labels are {found[:8]}, the boxes' {known[:8]};"
+        " check labels (a model's label is taken as the category's id) and how pixels are scaled",
+    )
+
+
+def write(
+    prepared: Prepared,
+    scenes: Scenes,
+    network: Network,
+    detected: Detected,
+    options: RunOptions,
+    folder: Path,
+) -> dict[str, Any]:
+    """Write all results into a folder; return the content of report.json."""
+    recording, threads = detected.recording, options.source.threads
+    save(prepared.model, network, folder)
+    if recording.spikes:
+        neo_file.save(neo_file.spike_block(recording, network), folder / "spikes.nix")
+    shown = method_of(network) | {"read_out": detected.read_out, "threads": threads}
+    scored = scores.as_json(detected.scores)
+    content = report.as_json(network, recording, scored, shown, detected.seconds, report.versions())
+    content["warnings"] = list(detected.warnings)
+    output.write_json(folder / "report.json", content)
+    title = f"{prepared.model.path.name} on {options.backend}, {len(detected.ann)} scenes"
+    picture.draw_scores(detected.scores, title, folder / "map.png")
+    columns = [("ANN", detected.ann)] + [
+        (f"SNN, {step} steps", found) for step, found in zip(detected.shown, detected.snn)
+    ]
+    picture.draw_scenes(scenes, columns, folder / "scenes.png")
+    return content
