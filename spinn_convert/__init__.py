@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from spinn_convert.api import convert as convert
     from spinn_convert.api import load as load
     from spinn_convert.api import load_dataset as load_dataset
+    from spinn_convert.api import load_scenes as load_scenes
     from spinn_convert.api import run as run
     from spinn_convert.api import score as score
+    from spinn_convert.api import score_detections as score_detections
     from spinn_convert.board_server.process import software_board as software_board
     from spinn_convert.conversion.method import BASIC as BASIC
     from spinn_convert.conversion.method import PAPER as PAPER
@@ -37,15 +39,28 @@ if TYPE_CHECKING:
     from spinn_convert.errors import Problem as Problem
     from spinn_convert.errors import SpinnConvertError as SpinnConvertError
     from spinn_convert.files.data import Dataset as Dataset
+    from spinn_convert.files.scenes import Scenes as Scenes
+    from spinn_convert.files.scenes import Truth as Truth
+    from spinn_convert.model.detector import Detections as Detections
     from spinn_convert.model.load import Model as Model
     from spinn_convert.network.recording import Recording as Recording
     from spinn_convert.network.records import Network as Network
     from spinn_convert.network.records import Population as Population
     from spinn_convert.network.records import Projection as Projection
+    from spinn_convert.results.detection.scores import DetectorScores as DetectorScores
     from spinn_convert.results.report import Scores as Scores
 
 _PLACES = {
-    "api": ("check", "convert", "load", "load_dataset", "run", "score"),
+    "api": (
+        "check",
+        "convert",
+        "load",
+        "load_dataset",
+        "load_scenes",
+        "run",
+        "score",
+        "score_detections",
+    ),
     "board_server.process": ("software_board",),
     "conversion.method": ("BASIC", "Method", "PAPER"),
     "errors": (
@@ -57,9 +72,12 @@ _PLACES = {
         "SpinnConvertError",
     ),
     "files.data": ("Dataset",),
+    "files.scenes": ("Scenes", "Truth"),
+    "model.detector": ("Detections",),
     "model.load": ("Model",),
     "network.recording": ("Recording",),
     "network.records": ("Network", "Population", "Projection"),
+    "results.detection.scores": ("DetectorScores",),
     "results.report": ("Scores",),
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,9 @@ from spinn_convert.conversion.method import Method, named_method
 from spinn_convert.conversion.steps import converted
 from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.files import data as files
+from spinn_convert.files import scenes
 from spinn_convert.files.data import Dataset
+from spinn_convert.files.scenes import Scenes, Truth
 from spinn_convert.linear.ops import Floats
 from spinn_convert.linear.threads import available_cores
 from spinn_convert.model import host
@@ -33,6 +36,8 @@ from spinn_convert.network.recording import (
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_read_out, default_steps
 from spinn_convert.results import decode, report
+from spinn_convert.results.detection import decode as detections
+from spinn_convert.results.detection.scores import DetectorScores, compare
 from spinn_convert.results.report import Scores
 
 Backend = Literal["reference", "nest", "spinnaker", "spinnaker-integers"]
@@ -60,6 +65,18 @@ def load_dataset(path: Path | str, model: Model) -> Dataset:
     """
     classes = number_of(model)
     return files.load_dataset(Path(path), model.image_shape, classes, model.takes_integers)
+
+
+def load_scenes(path: Path | str, model: Model) -> Scenes:
+    """Read images with boxes for a detector: an .npz, a COCO file, or the folder of one.
+
+    The .npz holds `images` (N, *image shape), `boxes` (M, 4) as left, top, right, bottom in pixels,
+    `labels` (M,), `boxes_per_image` (N,) and `calibration_images`, with `scale`, `mean` and `std`
+    as for `load_dataset`. Beside a COCO file are its pictures, and training images in the folder
+    `calibration`; pictures are scaled to fit into the model's input, with pixels from 0 to 1.
+    Raises DataError that lists all that is missing or does not fit.
+    """
+    return scenes.load_scenes(Path(path), model.image_shape)
 
 
 def convert(
@@ -111,6 +128,7 @@ def run(
     calibration: Floats | None = None,
     threads: int | None = None,
     progress: Progress = silent,
+    sampled: Sequence[int] | None = None,
 ) -> Recording:
     """Present images to a network on a simulator or a board, one after another.
 
@@ -120,7 +138,8 @@ def run(
     boards/; None for ~/.spynnaker.cfg. connectors: how a board stores synapses, as "lists", as
     kernels where possible ("convolutions"), or as what takes less ("auto"). calibration: values
     like `values`, on which the ranges of a board's fixed-point numbers are measured; None for
-    `values`. threads: of the CPU; None for all cores. progress: called with (done, total). Raises
+    `values`. threads: of the CPU; None for all cores. progress: called with (done, total). sampled:
+    steps after which the outputs' potentials are kept, ascending; None for all. Raises
     BackendError when `check` finds a problem or the run fails, DataError for values of another
     shape or a population that does not exist.
     """
@@ -133,6 +152,8 @@ def run(
             [Problem(f"record {name!r}", "no such population", fix) for name in unknown]
         )
     settings = _settings(network, backend, steps, tuple(record), board, connectors, threads)
+    if sampled is not None:
+        settings = replace(settings, sampled=_sampled(sampled, settings.steps))
     problems = backends.check(backend, network, settings)
     if problems:
         raise BackendError(problems)
@@ -172,6 +193,37 @@ def score(
     return report.score(snn, model.logits(images, cores), relu1, truth, limit)
 
 
+def score_detections(
+    model: Model,
+    network: Network,
+    recording: Recording,
+    images: ImageSequence,
+    truth: Sequence[Truth],
+    steps: Sequence[int] = (),
+    read_out: ReadOut | None = None,
+    threads: int | None = None,
+) -> DetectorScores:
+    """Return the mean average precision of ANN, ReLU1 and SNN, and how alike their boxes are.
+
+    recording: of `images`, (B, *image shape), the model's input; truth: what is on each, as
+    `load_scenes` returns it. steps: numbers of steps after which the SNN is scored; none for the
+    last only. read_out: as for `score`. Raises DataError where the numbers of images differ, or
+    for a file of heads without its anchors, MODEL.anchors.json.
+    """
+    count, cores = len(recording.synaptic_events), threads or available_cores()
+    if not count == len(images) == len(truth):
+        what = f"{count} images recorded, {len(images)} images and {len(truth)} truths given"
+        raise DataError([Problem("score_detections", what, "give the images presented")])
+    heads = detections.heads_of(model)
+    decoding = detections.decoder(model, heads, network, cores)
+    ann = detections.ann_detections(model, heads, images, cores, silent)
+    values, how = host.core_input(model, images, cores), read_out or default_read_out(network)
+    relu1 = detections.rate_detections(network, values, images, decoding, cores, silent)
+    at = tuple(steps) or (recording.settings.steps,)
+    found = detections.snn_detections(network, recording, images, decoding, how, at, silent)
+    return compare(ann, relu1, list(zip(*found)), at, truth)
+
+
 def _settings(
     network: Network,
     backend: str,
@@ -188,6 +240,15 @@ def _settings(
         None if board is None else Path(board),
         connectors,
     )
+
+
+def _sampled(wanted: Sequence[int], steps: int) -> tuple[int, ...]:
+    """Return the steps to keep; raises DataError for one that is not simulated."""
+    kept = tuple(sorted(set(wanted)))
+    if not kept or kept[0] < 1 or kept[-1] > steps:
+        what, fix = f"{list(wanted)[:8]}", f"give numbers from 1 to {steps}"
+        raise DataError([Problem("sampled", what, fix)])
+    return kept
 
 
 def _check_images(name: str, images: ImageSequence, shape: tuple[int, ...]) -> None:

@@ -27,8 +27,6 @@ from spinn_convert.results.detection import decode, picture, scores
 
 EVERY = 5
 """Steps between two scores."""
-RUN_AT_ONCE = 20
-"""Scenes whose potentials are in memory together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,14 +89,7 @@ def simulate(
         )
         by_step = list(zip(*found))
     with timing.phase("score"):
-        result = scores.DetectorScores(
-            scores.precision(ann, truth),
-            scores.precision(relu1, truth),
-            scores.agreement(relu1, ann),
-            scored,
-            tuple(scores.precision(some, truth) for some in by_step),
-            tuple(scores.agreement(some, ann) for some in by_step),
-        )
+        result = scores.compare(ann, relu1, by_step, scored, truth)
     at = sorted({0, len(scored) // 3, len(scored) - 1})
     return Detected(
         recording,

@@ -28,7 +28,7 @@ def number_of(model: Model) -> int:
     if len(model.outputs) != 1 or shape is None or prod(shape) != max(shape, default=0):
         shapes = ", ".join(f"{name} {shape or 'of any shape'}" for name, shape in model.outputs)
         what = f"has the outputs {shapes}; a classifier has one vector of logits"
-        fix = "export the model with its logits as output"
+        fix = "export the model with its logits as output; a detector is scored by `run`"
         raise ModelError([Problem(str(model.path), what, fix)])
     threshold(model)
     return number(prod(shape))

@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from spinn_convert.backends.reference.backend import ImageOutcome, readouts_in_units, sorted_spikes
+from spinn_convert.backends.reference.backend import (
+    ImageOutcome,
+    fill_readouts,
+    room_for_readouts,
+    sorted_spikes,
+)
 from spinn_convert.backends.reference.ordered import in_order
 from spinn_convert.backends.reference.program import Int64
 from spinn_convert.linear.ops import Floats
@@ -68,10 +73,13 @@ def recorded(
     names: of all populations, in the order of `ImageOutcome.counts`.
     """
     counts = np.array([result.counts for result in results], np.int64)
+    readouts = room_for_readouts(network, len(results), settings)
+    for image, result in enumerate(results):
+        fill_readouts(readouts, network, image, result)
     return {
         "settings": settings,
         "spike_counts": {p.name: counts[:, names.index(p.name)] for p in network.spiking},
         "synaptic_events": np.array([result.events for result in results], np.int64),
-        "readout": readouts_in_units(network, list(results)),
+        "readout": readouts,
         "spikes": {name: sorted_spikes(name, list(results)) for name in settings.record},
     }

@@ -6,8 +6,8 @@ Where torch finds a CUDA device, the dense form of the same network runs there i
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 NAME = "reference"
 DEFAULT_IMAGES = None
+NO_READOUT = np.zeros((0, 0), np.float32)
 
 
 def check(network: Network, settings: Settings) -> list[Problem]:
@@ -55,10 +56,11 @@ def run(
         if device is None
         else _on_device(network, program, stimulus, settings, device)
     )
-    results = []
-    for result in found:
-        results.append(result)
-        progress(len(results), len(stimulus.values))
+    results, readouts = [], room_for_readouts(network, len(stimulus.values), settings)
+    for number, result in enumerate(found):
+        fill_readouts(readouts, network, number, result)
+        results.append(replace(result, readout=NO_READOUT))
+        progress(number + 1, len(stimulus.values))
     spiking = [program.names.index(p.name) for p in network.spiking]
     totals = np.array([result.counts for result in results], np.int64)
     return Recording(
@@ -66,7 +68,7 @@ def run(
         settings,
         {program.names[p]: totals[:, p] for p in spiking},
         np.array([result.events for result in results], np.int64),
-        readouts_in_units(network, results),
+        readouts,
         {name: sorted_spikes(name, results) for name in settings.record},
         {"build": built - started, "simulate": time.perf_counter() - built},
     )
@@ -190,17 +192,26 @@ def _on_device(
             )
 
 
-def readouts_in_units(
-    network: Network, results: list[ImageOutcome]
+def room_for_readouts(
+    network: Network, images: int, settings: Settings
 ) -> dict[str, NDArray[np.float32]]:
-    """Return potentials (B, T, *shape) in the units of the outputs."""
-    potentials = np.stack([result.readout for result in results])
-    readouts = {}
-    for population, begin in zip(network.readouts, _begins([p.size for p in network.readouts])):
-        values = potentials[..., begin : begin + population.size]
-        shaped = values.reshape(*values.shape[:2], *population.shape)
-        readouts[population.name] = shaped * columns(population)
-    return readouts
+    """Return empty arrays (B, T, *shape) for the potentials of the readouts that are kept."""
+    steps = settings.steps if settings.sampled is None else len(settings.sampled)
+    return {p.name: np.empty((images, steps, *p.shape), np.float32) for p in network.readouts}
+
+
+def fill_readouts(
+    readouts: Mapping[str, NDArray[np.float32]],
+    network: Network,
+    image: int,
+    result: ImageOutcome,
+) -> None:
+    """Write one image's potentials into the arrays, in the units of the outputs."""
+    sizes = [p.size for p in network.readouts]
+    for population, begin in zip(network.readouts, _begins(sizes)):
+        values = result.readout[:, begin : begin + population.size]
+        shaped = values.reshape(len(values), *population.shape)
+        readouts[population.name][image] = shaped * columns(population)
 
 
 def sorted_spikes(name: str, results: list[ImageOutcome]) -> NDArray[np.int32]:

@@ -76,4 +76,5 @@ def _scene(axes: Axes, image: Floats, boxes: Floats, words: Sequence[str]) -> No
             (left, top), right - left, bottom - top, fill=False, color="yellow", linewidth=1
         )
         axes.add_patch(frame)
-        axes.text(left, top, word, fontsize=5, color="black", backgroundcolor="yellow")
+        label = {"boxstyle": "square,pad=0.1", "color": "yellow"}
+        axes.text(left, top, word, fontsize=5, color="black", bbox=label)

@@ -61,6 +61,24 @@ class DetectorScores:
         return self.steps[after] if after < len(self.steps) else None
 
 
+def compare(
+    ann: Sequence[Detections],
+    relu1: Sequence[Detections],
+    snn: Sequence[Sequence[Detections]],
+    steps: tuple[int, ...],
+    truth: Sequence[Truth],
+) -> DetectorScores:
+    """Return the scores of what was found on B scenes; snn: after each of the steps (S, B)."""
+    return DetectorScores(
+        precision(ann, truth),
+        precision(relu1, truth),
+        agreement(relu1, ann),
+        steps,
+        tuple(precision(found, truth) for found in snn),
+        tuple(agreement(found, ann) for found in snn),
+    )
+
+
 def precision(found: Sequence[Detections], truth: Sequence[Truth]) -> Precision:
     """Return the precision of detections of the first len(found) scenes."""
     rows = [
