@@ -22,7 +22,15 @@ ERRORS = ["BackendError", "ConversionError", "DataError", "ModelError", "SpinnCo
 FUNCTIONS = ["check", "convert", "load", "load_dataset", "run", "score", "software_board"]
 METHODS = ["BASIC", "Method", "PAPER"]
 RECORDS = ["Dataset", "Model", "Network", "Population", "Problem", "Projection", "Recording"]
-NAMES = sorted([*ERRORS, *FUNCTIONS, *METHODS, *RECORDS, "Scores"])
+OF_DETECTORS = [
+    "Detections",
+    "DetectorScores",
+    "Scenes",
+    "Truth",
+    "load_scenes",
+    "score_detections",
+]
+NAMES = sorted([*ERRORS, *FUNCTIONS, *METHODS, *OF_DETECTORS, *RECORDS, "Scores"])
 SECONDS = 0.3
 
 

@@ -45,8 +45,8 @@ class Method:
     percentile: the scale is this percentile of a channel's activations; None for 99.95, or more in
     networks of over 50 layers. normalisation: one scale per "channel" or per "layer". thresholds:
     the scale is the "percentile", or the value with which rounding the activations to `levels`
-    levels (None: 16) has the least squared error ("mmse"). dead_channels: "refuse" channels that
-    are zero on all calibration images, or give them the scale of their "layer".
+    levels (None: 16) has the least squared error ("mmse"). dead_channels: give channels that are
+    zero on all calibration images the scale of their "layer", or "refuse" them.
     v_init: initial membrane potential, in thresholds. clamp_delay: d in N(l) = d * l; layer l is
     held at its initial potential until step N(l), plus its depth, which spikes take to reach it.
     copies: neurons per activation, which fire in turn, in the first `copied_layers` layers; None

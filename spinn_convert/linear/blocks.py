@@ -212,14 +212,39 @@ def _disjoint(
     if len(unique) == len(keys) and (counts == 1).all():
         return Blocks(tuple(c for c, _ in pairs), tuple(s for _, s in pairs))
     pair = np.repeat(np.arange(len(pairs)), [c.nnz for c in coordinates])
-    shares = np.zeros((len(unique), len(pairs)), np.float32)
-    np.add.at(shares, (which, pair), counts)
-    mixes, kind = np.unique(shares, axis=0, return_inverse=True)
+    mixes, kind = _kinds(which, pair, counts, len(pairs))
+    order = np.argsort(kind, kind="stable")
+    ends = np.cumsum(np.bincount(kind, minlength=len(mixes)))[:-1]
     post, pre = (unique // places[1]).astype(np.int32), (unique % places[1]).astype(np.int32)
     return Blocks(
         tuple(_mixed([c for c, _ in pairs], mix) for mix in mixes),
-        tuple(_ones(post[kind == k], pre[kind == k], places) for k in range(len(mixes))),
+        tuple(_ones(post[some], pre[some], places) for some in np.split(order, ends)),
     )
+
+
+def _kinds(
+    which: NDArray[np.integer], pair: NDArray[np.integer], counts: Floats, pairs: int
+) -> tuple[Floats, NDArray[np.integer]]:
+    """Return the different rows of a sparse matrix, (kinds, pairs), and of which kind each row is.
+
+    which, pair, counts: row, column and value of its entries. Rows are compared by the sum of their
+    values, each times a random number of its column; whether the rows of a kind really are equal is
+    checked.
+    """
+    rng, rows = np.random.default_rng(0), int(which.max()) + 1
+    while True:
+        codes = rng.integers(1 << 63, size=pairs, dtype=np.uint64)
+        sums = np.zeros(rows, np.uint64)
+        np.add.at(sums, which, codes[pair] * counts.astype(np.uint64))
+        _, first, kind = np.unique(sums, return_index=True, return_inverse=True)
+        place = np.full(rows, -1)
+        place[first] = np.arange(len(first))
+        shown = place[which] >= 0
+        mixes = np.zeros((len(first), pairs), np.float32)
+        mixes[place[which[shown]], pair[shown]] = counts[shown]
+        same = (mixes[kind[which], pair] == counts).all()
+        if same and (np.bincount(which) == np.count_nonzero(mixes, 1)[kind]).all():
+            return mixes, kind
 
 
 def _mixed(matrices: Sequence[Channels], shares: Floats) -> Channels:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from spinn_convert.linear.blocks import blocks, entries, flat
+from spinn_convert.linear.blocks import Blocks, blocks, entries, flat
 from spinn_convert.linear.ops import (
     Conv,
     Dense,
@@ -223,6 +224,12 @@ def on_grid(values: NDArray[np.floating], bits: int) -> Floats:
         return np.asarray(np.ldexp(np.rint(np.ldexp(values, bits)), -bits), np.float32)
 
 
+@lru_cache(maxsize=2)
+def blocks_of(linear: LinearMap) -> Blocks:
+    """Return a map as a sum of blocks; the last ones are kept, as who lists also counts."""
+    return blocks(linear.ops, linear.in_shape)
+
+
 def fan_out(linear: LinearMap, bits: int) -> NDArray[np.int64]:
     """Return the number of synapses that leave each input neuron, shape `in_shape`.
 
@@ -236,7 +243,7 @@ def fan_out(linear: LinearMap, bits: int) -> NDArray[np.int64]:
         return counts.reshape(linear.in_shape)
     if isinstance(first, Dense) and len(linear.ops) == 1:
         return np.asarray((on_grid(first.weight, bits) != 0).sum(0)).reshape(linear.in_shape)
-    parts = blocks(linear.ops, linear.in_shape)
+    parts = blocks_of(linear)
     total = np.zeros((parts.channels[0].shape[1], parts.places[0].shape[1]), np.int64)
     for channels, places in zip(parts.channels, parts.places):
         _, source, weight = entries(channels)
@@ -258,7 +265,7 @@ def synapses(linear: LinearMap, bits: int) -> Iterator[Synapses]:
     Neuron indices are those of the flattened (C, H, W) tensors. No array has more than PIECE
     elements, unless a single weight stands for more synapses than that.
     """
-    parts = blocks(linear.ops, linear.in_shape)
+    parts = blocks_of(linear)
     for channels, places in zip(parts.channels, parts.places):
         (output, source, weight), seen = entries(channels), places.tocoo()
         weight = on_grid(weight, bits)
@@ -276,4 +283,4 @@ def synapses(linear: LinearMap, bits: int) -> Iterator[Synapses]:
 
 def matrix(linear: LinearMap) -> sparse.csr_array:
     """Return the whole map as a sparse matrix (post, pre), float32."""
-    return flat(blocks(linear.ops, linear.in_shape))
+    return flat(blocks_of(linear))

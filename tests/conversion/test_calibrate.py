@@ -267,8 +267,8 @@ def test_dead_channels_are_refused_or_scaled_as_the_layer_and_named(shifted):
     with pytest.raises(
         ConversionError, match=r"1 of 3 channels .*\(channels 1\)\n.*dead_channels=layer"
     ):
-        shifted([0, -5, 0.1])
-    found, _ = shifted([0, -5, 0.1], dead_channels="layer")
+        shifted([0, -5, 0.1], dead_channels="refuse")
+    found, _ = shifted([0, -5, 0.1])
     assert found.floored == {"r": (1,)}
     assert found.scales["r"][1] == found.scales["r"].max()
     assert shifted([0, -1], normalisation="layer")[0].floored == {}

@@ -20,7 +20,7 @@ from spinn_convert.jobs.convert import ConvertOptions
 from spinn_convert.jobs.export import ExportOptions
 from spinn_convert.jobs.prepare import Source, convert, method_of, prepare
 from spinn_convert.jobs.recipe import Recipe
-from spinn_convert.jobs.run import RunOptions
+from spinn_convert.jobs.simulation import RunOptions
 from spinn_convert.jobs.tuning import tune
 from spinn_convert.jobs.tuning.tune import TuneOptions
 from spinn_convert.network.records import Network
@@ -214,9 +214,10 @@ def test_what_is_refused_leaves_nothing(source, tmp_path, error, changes):
     if error is ConversionError:
         data = dict(np.load("tiny.npz"))
         np.savez("tiny.npz", **{**data, "calibration_images": data["images"] * 0 - 99})
+    strict = replace(source, recipe=Recipe(replace(PAPER, dead_channels="refuse")))
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(error):
-        run.execute(RunOptions(source, **changes))
+        run.execute(RunOptions(strict, **changes))
     assert sorted(tmp_path.rglob("*")) == before
 
 

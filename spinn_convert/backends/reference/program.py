@@ -17,9 +17,9 @@ from scipy import sparse
 
 from spinn_convert.backends.reference.shared import integers, shared
 from spinn_convert.errors import BackendError, Problem
-from spinn_convert.linear.maps import on_grid, synapses
+from spinn_convert.linear.maps import fan_out, on_grid, synapses
 from spinn_convert.linear.ops import Floats, Shape
-from spinn_convert.network.records import Network, Population, Projection, out_degrees
+from spinn_convert.network.records import Network, Population, Projection
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
@@ -90,20 +90,22 @@ def compile_program(network: Network) -> Program:
     index = {p.name: i for i, p in enumerate(members)}
     arrays, bits = _Arrays(index, network.bits), network.bits
     populations: list[tuple[int, ...]] = []
-    offset, span, most = 0, (0, 0), 0
+    offset, first, most = 0, 0, 0
     received: list[tuple[str, int, int]] = []
+    degrees = {p.name: np.zeros(p.shape, np.int64) for p in network.spiking}
     for population in members:
         inputs = [p for p in network.incoming(population) if p.source in index]
         same = [(p.source, p.delay, id(p.map)) for p in inputs]
-        if same != received:
-            first = len(arrays.projections)
-            most = sum([arrays.add(projection) for projection in inputs])
-            span, received = (first, len(arrays.projections)), same
+        if new := same != received:
+            first, most, received = len(arrays.projections), 0, same
+        for projection in inputs:
+            most += arrays.add(projection) if new else 0
+            degrees[projection.source] += fan_out(projection.map, bits)
+        span = first, len(arrays.projections)
         channels = _image_shape(population.shape)[0]
         row = population.size, int(population.kind == "spiking"), population.release
         populations.append((offset, *row, *span, channels, most))
         offset += population.size
-    degrees = out_degrees(network)
     none = np.zeros((), np.int64)
     return Program(
         names=tuple(index),

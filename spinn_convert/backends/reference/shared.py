@@ -15,8 +15,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.linear.blocks import Blocks, blocks
-from spinn_convert.linear.maps import LinearMap, on_grid
+from spinn_convert.linear.blocks import Blocks
+from spinn_convert.linear.maps import LinearMap, blocks_of, on_grid
 
 LEAST_USED = 0.3
 """Share of weights that are not zero, below which a list of the synapses is faster."""
@@ -56,7 +56,7 @@ def shared(linear: LinearMap, bits: int, one: int) -> Shared | None:
 
     Weights are rounded to 2^-bits thresholds, of which each has `one` units.
     """
-    parts, (source, target) = blocks(linear.ops, linear.in_shape), _channels(linear)
+    parts, (source, target) = blocks_of(linear), _channels(linear)
     if parts.channels[0].shape != (target, source) or not _pays(parts):
         return None
     weights = np.zeros((source, len(parts.channels), target), np.int32)

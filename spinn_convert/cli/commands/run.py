@@ -46,14 +46,14 @@ FELL_SHORT = 1
     "--fail-under-agreement",
     type=click.FloatRange(0, 100),
     metavar="PERCENT",
-    help="Exit 1 if the SNN agrees with the ANN on fewer images, or boxes.",
+    help="Exit 1 if the SNN agrees with the ANN on fewer images.",
     panel=GATE,
 )
 @click.option(
     "--fail-under-accuracy",
     type=click.FloatRange(0, 100),
     metavar="PERCENT",
-    help="Exit 1 if the SNN's accuracy, or a detector's mAP, is lower.",
+    help="Exit 1 if the SNN's accuracy (or mAP) is lower.",
     panel=GATE,
 )
 def run(
