@@ -157,6 +157,7 @@ def _run(
     indices = [program.names.index(population.name) for population in group]
     potentials = [_potentials(program, population) for population in group]
     v_reset, no_readout = np.zeros(0, np.int32), np.zeros((0, 0), np.float32)
+    no_rows = np.full(end, -1, np.int64)
 
     def run(number: int) -> None:
         image = images[number]
@@ -175,6 +176,7 @@ def _run(
                 image.begins,
                 image.ahead,
                 no_readout,
+                no_rows,
                 arrived,
             )
 

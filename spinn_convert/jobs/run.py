@@ -127,7 +127,7 @@ def simulate(
         snn = decode.snn_logits(network, recording, images, logits, read_out, watch("decode"))
     limit = threshold(model)
     scores = report.score(snn, ann, relu1, dataset.labels[:count], limit)
-    warnings = suspicions(dataset, scores, number(ann.shape[1]))
+    warnings = suspicions(dataset, scores, number(ann.shape[1]), network)
     answers = predictions(ann, limit)
     return Simulated(recording, scores, answers, read_out, warnings, timing.seconds)
 

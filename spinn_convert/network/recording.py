@@ -59,6 +59,14 @@ class Settings:
     connectors: Literal["lists", "convolutions", "auto"] | None = None
     sampled: tuple[int, ...] | None = None
 
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Under which number, from 0, potentials after each step are kept, (T,); -1: not at all."""
+        found = np.full(self.steps, -1, np.int64)
+        kept = range(1, self.steps + 1) if self.sampled is None else self.sampled
+        found[np.array(kept) - 1] = np.arange(len(kept))
+        return found
+
     def kept(self, potentials: Floats) -> Floats:
         """Return of potentials after every step (..., T, N) those that are kept (..., S, N)."""
         if self.sampled is None:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 
 from spinn_convert.files.data import Dataset, Images
+from spinn_convert.network.records import Network
 from spinn_convert.results.report import Scores
 
 SEEN = 100
 """Images of which the pixels are compared."""
+MOST_IDLE = 0.2
+"""Share of the channels that may have no activation on the calibration images."""
 ENOUGH = 20
 """With fewer images, the ANN's accuracy is not compared with chance."""
 
 
-def suspicions(dataset: Dataset, scores: Scores, classes: int) -> tuple[str, ...]:
+def suspicions(dataset: Dataset, scores: Scores, classes: int, network: Network) -> tuple[str, ...]:
     """Return a sentence for everything that a user should check before believing the scores."""
     found = []
+    idle = sum(json.loads(network.made_from.get("floored", "{}")).values())
+    channels = sum(p.shape[0] for p in network.spiking)
+    if idle > MOST_IDLE * channels:
+        found.append(
+            f"{idle} of {channels} channels are hardly ever active on the calibration images: check"
+            " that these are training images, scaled as in training"
+        )
     for name, images in (("images", dataset.images), ("calibration_images", dataset.calibration)):
         if _constant(images):
             found.append(f"{name}: every pixel of the first {min(SEEN, len(images))} is the same")

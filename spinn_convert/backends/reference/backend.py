@@ -108,7 +108,7 @@ def _simulate(
         program.v_reset,
         program.out_degree,
         program.one,
-        settings.steps,
+        settings.rows,
     )
     order = np.concatenate([channels_last(p.shape) for p in network.readouts])
     sizes = [p.size for p in network.readouts]
@@ -120,7 +120,7 @@ def _simulate(
         for name in settings.record
     }
     counts = begins[:, -1] - begins[:, 0]
-    return ImageOutcome(counts, int(events.sum()), settings.kept(ordered), rows)
+    return ImageOutcome(counts, int(events.sum()), ordered, rows)
 
 
 def _begins(sizes: list[int]) -> NDArray[np.int64]:

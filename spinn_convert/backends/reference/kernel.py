@@ -186,13 +186,15 @@ def integrate(
     begins: Int64,
     count: int,
     readout: Floats,
+    rows: Int64,
     arrived: Int32,
 ) -> Any:
     """Simulate population `p` from its release to step `steps`; return all spikes and their number.
 
     v: initial potentials (N,), overwritten. current, v_reset: bias and reset as for `fire`. Its
     spikes are appended to the first `count` of `spikes`, those of earlier populations, and the
-    position of each step's goes to begins[p]. readout: (steps, N), filled if `p` is a readout.
+    position of each step's goes to begins[p]. readout: (K, N), filled if `p` is a readout; rows:
+    the row of it for the potentials of each step, -1 for none, (steps,).
     arrived: input through synapses (steps, N), filled by the first of several copies and used by
     the others; (0, N) if there are no copies.
     """
@@ -219,10 +221,11 @@ def integrate(
             count = fire(v, current, v_reset, one, fired, spikes, count)
         else:
             v += current
-            if beyond.size:
-                readout[t] = v + beyond
-            else:
-                readout[t] = v
+            if rows[t] >= 0:
+                if beyond.size:
+                    readout[rows[t]] = v + beyond
+                else:
+                    readout[rows[t]] = v
         begins[p, t + 1] = count
     return spikes, count
 
@@ -235,19 +238,22 @@ def simulate(
     v_reset: Int32,
     out_degree: Int64,
     one: int,
-    steps: int,
+    rows: Int64,
 ) -> tuple[Int32, Int64, Int64, Floats]:
-    """Simulate one image, of a program that passes `limits.check_range`.
+    """Simulate one image for len(rows) steps, of a program that passes `limits.check_range`.
+
+    rows: under which number, from 0, the potentials after each step are kept; -1 for not at all.
 
     Returns the neurons that spiked, by population, then by step; the position at which each step of
     each population begins (P, steps + 1); synaptic events per population (P,); and the potentials
-    of the readouts (steps, readout neurons), in units of 1 / one thresholds.
+    of the readouts (kept steps, readout neurons), in units of 1 / one thresholds.
     """
+    steps, kept = len(rows), rows.max() + 1
     populations = wiring.populations
     spikes = np.empty(1 << 16, np.int32)
     begins = np.zeros((len(populations), steps + 1), np.int64)
     events = np.zeros(len(populations), np.int64)
-    readout = np.zeros((steps, (populations[:, 1] * (1 - populations[:, 2])).sum()), np.float32)
+    readout = np.zeros((kept, (populations[:, 1] * (1 - populations[:, 2])).sum()), np.float32)
     potentials = v_init.copy()
     arrived = np.zeros((0, 0), np.int32)
     count, column = 0, 0
@@ -255,7 +261,7 @@ def simulate(
         if not is_copy(p, populations):
             arrived = room_for_arrivals(p, populations, steps)
         offset, size, spiking = populations[p, 0], populations[p, 1], populations[p, 2] == 1
-        potential = np.zeros((0 if spiking else steps, size), np.float32)
+        potential = np.zeros((0 if spiking else kept, size), np.float32)
         spikes, count = integrate(
             p,
             potentials[offset : offset + size],
@@ -268,6 +274,7 @@ def simulate(
             begins,
             count,
             potential,
+            rows,
             arrived,
         )
         if not spiking:
