@@ -1,6 +1,6 @@
 """Scenes to detect clothes in: items of Fashion-MNIST at all sizes on coloured backgrounds.
 
-    python examples/scenes.py             # writes examples/scenes/: PNG files, instances.json
+    python examples/scenes.py             # writes examples/retinanet/: PNG files, instances.json
     python examples/scenes.py --count 500 --split test --out scenes500
 
 An image has 96 x 96 pixels, one to six items and some torn pieces of others, which count as
@@ -211,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Write scenes as PNG files and COCO annotations.")
     parser.add_argument("--split", choices=SEEDS, default="test")
     parser.add_argument("--count", type=int, default=20)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "scenes")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "retinanet")
     options = parser.parse_args(arguments)
     items = items_of(options.split)
     write(options.out, [scene(items, number) for number in range(options.count)])

@@ -14,6 +14,7 @@ from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from spinn_convert.linear.blocks import Blocks
 from spinn_convert.linear.maps import LinearMap, blocks_of, on_grid
@@ -35,7 +36,7 @@ class Shared:
 
     runs: rows (first target, first weight, length), int32, the first weight counted from those of
     the source channel; limits: the rows of source place q are limits[q] to limits[q + 1]. most:
-    largest sum of |weights| onto one target, or more.
+    largest sum of |weights| onto one target.
     """
 
     weights: NDArray[np.int32]
@@ -63,10 +64,18 @@ def shared(linear: LinearMap, bits: int, one: int) -> Shared | None:
     for k, channels in enumerate(parts.channels):
         dense = channels if isinstance(channels, np.ndarray) else channels.toarray()
         weights[:, -1 - k] = integers(on_grid(dense, bits), one).T
-    seen = [int(np.diff(places.indptr).max(initial=0)) for places in parts.places[::-1]]
-    sums = np.abs(weights, dtype=np.int64).sum(0)
-    most = (np.array(seen)[:, None] * sums).sum(0).max(initial=0)
-    return Shared(weights, *_runs(parts, target), int(most))
+    return Shared(weights, *_runs(parts, target), _most(weights, parts))
+
+
+def _most(weights: NDArray[np.int32], parts: Blocks) -> int:
+    """Return the largest sum of |weights| onto one target; blocks are in reverse order."""
+    found = [places.tocoo() for places in parts.places[::-1]]
+    block = np.repeat(np.arange(len(found)), [places.nnz for places in found])
+    target = np.concatenate([places.row for places in found])
+    size = parts.places[0].shape[0], len(found)
+    sources = sparse.csr_array((np.ones(len(target)), (target, block)), size)
+    sums = np.abs(weights, dtype=np.int64).sum(0).astype(np.float64)
+    return int((sources @ sums).max(initial=0))
 
 
 def _channels(linear: LinearMap) -> tuple[int, int]:
