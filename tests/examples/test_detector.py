@@ -57,7 +57,7 @@ def test_our_anchors_find_what_the_file_finds(detector):
     heads = Heads(levels, candidates=300, most_boxes=100)
     names = [
         "/head/classification_head/Concat_10_output_0",
-        "/head/regression_head/Concat_5_output_0",
+        "/head/regression_head/Concat_10_output_0",
     ]
     images = scenes.images.first(SCENES)
     for one, (logits, moves) in zip(ann, host.tensors(model, images, names, 2)):
