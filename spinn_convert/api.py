@@ -24,6 +24,7 @@ from spinn_convert.model import load as models
 from spinn_convert.model.classes import number_of, threshold
 from spinn_convert.model.host import ImageSequence
 from spinn_convert.model.load import Model
+from spinn_convert.network import readout
 from spinn_convert.network.recording import (
     Progress,
     Recording,
@@ -139,7 +140,8 @@ def run(
     kernels where possible ("convolutions"), or as what takes less ("auto"). calibration: values
     like `values`, on which the ranges of a board's fixed-point numbers are measured; None for
     `values`. threads: of the CPU; None for all cores. progress: called with (done, total). sampled:
-    steps after which the outputs' potentials are kept, ascending; None for all. Raises
+    numbers of steps after which the outputs are going to be read; potentials are kept of these, and
+    of those from which they are read (`settings.sampled` of the result); None for all. Raises
     BackendError when `check` finds a problem or the run fails, DataError for values of another
     shape or a population that does not exist.
     """
@@ -153,7 +155,9 @@ def run(
         )
     settings = _settings(network, backend, steps, tuple(record), board, connectors, threads)
     if sampled is not None:
-        settings = replace(settings, sampled=_sampled(sampled, settings.steps))
+        scored = _sampled(sampled, settings.steps)
+        kept = readout.needed(network, scored, default_read_out(network), settings.steps)
+        settings = replace(settings, sampled=kept)
     problems = backends.check(backend, network, settings)
     if problems:
         raise BackendError(problems)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.linear.ops import Floats
+from spinn_convert.network.records import Network
 
 DEPTHS, MOST = 0.6, 0.7
 """What is left out after the release: a share of the depth, and of the steps so far at most.
@@ -49,6 +50,18 @@ def activations(potential: Floats, starts: NDArray[np.int64], release: int) -> F
     integrated = np.maximum(until - np.maximum(starts, release), 1)
     found = (potential - before[..., starts, :]) / integrated[:, None]
     return np.asarray(found, np.float32)
+
+
+def needed(network: Network, scored: Sequence[int], read_out: str, steps: int) -> tuple[int, ...]:
+    """Return after which of so many steps potentials are needed to read the outputs at some.
+
+    These are the steps `scored`, and those from which the outputs are read then.
+    """
+    found = set(scored)
+    for output in network.readouts:
+        begins = starts(read_out, output.release, steps)
+        found.update(int(begins[step - 1]) for step in scored)
+    return tuple(sorted(found - {0}))
 
 
 def sampled(

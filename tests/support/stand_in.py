@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from support.detectors import anchors_file, coco_folder, heads_file
 from support.places import BOARDS, ROOT
 
 MODELS = ("examples/resnet18.onnx", "examples/resnet34.onnx", "model.onnx")
@@ -30,6 +31,9 @@ def furnish(folder: Path) -> None:
         onnx.save(model, folder / name)
     for name in ARCHIVES:
         np.savez(folder / name, **arrays, calibration_images=images[IMAGES:])
+    detector = heads_file(folder / "examples" / "retinanet.onnx")
+    anchors_file(detector)
+    coco_folder(detector.with_suffix(""), sizes=((16, 16),) * 5)
     programs = folder / "bin"
     programs.mkdir()
     for name, words in (("spinn-convert", "-m spinn_convert"), ("python", "")):

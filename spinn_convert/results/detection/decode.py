@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinn_convert.errors import DataError, Problem
 from spinn_convert.linear.ops import Floats
 from spinn_convert.linear.threads import torch_threads
 from spinn_convert.model import host
@@ -105,11 +106,7 @@ def sampled_steps(
     released = max(population.release for population in network.readouts)
     first = released + (steps - released) // 10
     scored = tuple(sorted({*range(-(-first // every) * every, steps + 1, every), steps}))
-    needed = set(scored)
-    for output in network.readouts:
-        begins = readout.starts(read_out, output.release, steps)
-        needed.update(int(begins[step - 1]) for step in scored)
-    return scored, tuple(sorted(needed - {0}))
+    return scored, readout.needed(network, scored, read_out, steps)
 
 
 def snn_detections(
@@ -123,15 +120,22 @@ def snn_detections(
 ) -> Iterator[list[Detections]]:
     """Yield for every image what the spiking network finds after each of the steps `scored`.
 
-    recording: with the potentials of these steps, and of those from which they are read.
+    recording: with the potentials of these steps, and of those from which they are read. Raises
+    DataError where some of them were not kept.
     """
+    steps = recording.settings.steps
+    kept = recording.settings.sampled or tuple(range(1, steps + 1))
+    missing = set(readout.needed(network, scored, read_out, steps)) - set(kept)
+    if missing:
+        what = f"no potentials of the steps {sorted(missing)[:8]}"
+        raise DataError([Problem("recording", what, "simulate again with these in `sampled`")])
     for image in range(len(images)):
         found = {
             output.name: readout.sampled(
                 recording.readout[output.name][image],
-                recording.settings.sampled or tuple(range(1, recording.settings.steps + 1)),
+                kept,
                 scored,
-                readout.starts(read_out, output.release, recording.settings.steps),
+                readout.starts(read_out, output.release, steps),
                 output.release,
             )
             for output in network.readouts
