@@ -1,7 +1,7 @@
 r"""Train a RetinaNet on scenes of clothes, and export it as spinn-convert reads it.
 
     pip install torch torchvision
-    python examples/train_detector.py             # some 40 minutes on two cores
+    python examples/train_detector.py             # 50 minutes on one core
 
 torchvision's RetinaNet (T.-Y. Lin et al. 2017, "Focal Loss for Dense Object Detection") on a
 ResNet-18 of 16/32/64/128 channels and a feature pyramid of 48. The file is exported whole, with
@@ -118,7 +118,7 @@ def export(model: RetinaNet, path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, save the weights and export."""
     parser = argparse.ArgumentParser(description="Train a RetinaNet on scenes of clothes.")
-    parser.add_argument("--iterations", type=int, default=8_500)
+    parser.add_argument("--iterations", type=int, default=7_500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "retinanet.onnx")
     options = parser.parse_args(arguments)
