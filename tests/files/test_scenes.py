@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -137,9 +138,15 @@ def test_what_is_wrong_with_an_archive_is_said(tmp_path, changed, words):
         load_scenes(scenes_npz(tmp_path / "scenes.npz", **changed), SHAPE)
 
 
-def test_the_json_that_the_example_writes_is_read(tmp_path):
+def test_the_json_that_the_example_writes_is_read(tmp_path, monkeypatch):
+    import scenes as example
     from scenes import coco, items_of, scene, write
 
+    rng = np.random.default_rng(6)
+    pictures = np.zeros((40, 1, 28, 28), np.uint8)
+    pictures[:, :, 4:25, 6:20] = rng.integers(50, 256, (40, 1, 21, 14))
+    clothes = SimpleNamespace(test_images=pictures, test_labels=rng.integers(0, 10, 40))
+    monkeypatch.setattr(example, "fashion_mnist", lambda: clothes)
     items = items_of("test")
     made = [scene(items, number) for number in range(3)]
     write(tmp_path, made)
