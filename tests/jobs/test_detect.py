@@ -44,7 +44,7 @@ def test_report_has_the_scores_of_all_three(heads, tmp_path):
             assert len(np.unique(np.asarray(picture))) > 20
 
 
-@pytest.mark.parametrize("read_out", ["all", "late"])
+@pytest.mark.parametrize("read_out", [pytest.param("all", marks=pytest.mark.slow), "late"])
 def test_sampled_potentials_are_those_of_all_steps(heads, read_out):
     model = sc.load(heads)
     scenes = sc.load_scenes(heads.with_suffix(".npz"), model)
@@ -91,6 +91,7 @@ def test_other_backends_keep_the_same_steps(heads, backend):
             assert np.allclose(potentials, same.readout[name], rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_scores_from_a_script(heads):
     model = sc.load(heads)
     scenes = sc.load_scenes(heads.with_suffix(".npz"), model)
@@ -112,6 +113,7 @@ def test_scores_from_a_script(heads):
         sc.run(network, model.core_input(scenes.images), steps=60, sampled=[61])
 
 
+@pytest.mark.slow
 def test_pictures_are_found_beside_the_model(tmp_path, command):
     path = heads_file(tmp_path / "heads.onnx")
     anchors_file(path)
@@ -122,6 +124,7 @@ def test_pictures_are_found_beside_the_model(tmp_path, command):
     assert "its labels are" in told.stderr  # of a network that was never trained
 
 
+@pytest.mark.slow
 def test_gates_compare_boxes(heads, tmp_path, command):
     told = command(heads, "--steps", 30, "--out", tmp_path / "a", "--fail-under-agreement", 100)
     assert told.returncode == 1
