@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from export_torchvision import export_whole
 from scenes import CLASSES, SIDE, Items, items_of, scene
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -102,19 +103,6 @@ def train(model: RetinaNet, iterations: int) -> RetinaNet:
     return average.module.eval()
 
 
-def export(model: RetinaNet, path: Path) -> None:
-    """Write the whole detector: image (3, SIDE, SIDE) in, boxes, scores and labels out."""
-    torch.onnx.export(
-        model,
-        ([torch.rand(3, SIDE, SIDE)],),
-        path,
-        dynamo=False,  # the newer exporter stops at torchvision's suppression of boxes
-        opset_version=17,
-        input_names=["image"],
-        output_names=["boxes", "scores", "labels"],
-    )
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, save the weights and export."""
     parser = argparse.ArgumentParser(description="Train a RetinaNet on scenes of clothes.")
@@ -125,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.manual_seed(options.seed)
     model = train(detector(), options.iterations)
     torch.save(model.state_dict(), options.out.with_suffix(".pt"))
-    export(model, options.out)
+    export_whole(model, SIDE, options.out)
     print(f"wrote {options.out}")
 
 

@@ -11,18 +11,15 @@ import numpy as np
 from spinn_convert import backends
 from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import BackendError, Problem
-from spinn_convert.files import output
 from spinn_convert.files.scenes import Scenes
-from spinn_convert.jobs.convert import save
-from spinn_convert.jobs.prepare import Prepared, method_of
-from spinn_convert.jobs.simulation import RunOptions, settings_of
+from spinn_convert.jobs.prepare import Prepared
+from spinn_convert.jobs.simulation import RunOptions, presented, settings_of, write_results
 from spinn_convert.jobs.timing import Timing
 from spinn_convert.model import host
 from spinn_convert.model.detector import Detections
 from spinn_convert.network.recording import Recording, Stimulus, Watch, unwatched
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_read_out
-from spinn_convert.results import neo_file, report
 from spinn_convert.results.detection import decode, picture, scores
 
 EVERY = 5
@@ -33,10 +30,9 @@ EVERY = 5
 class Detected:
     """A recording of B scenes with its scores.
 
-    recording: spikes and events of all scenes; potentials of the last ones only. ann: what the ANN
-    finds on each; snn: what the SNN finds, at the first, the middle and the last of the steps
-    `shown`. read_out: how outputs were read. warnings: signs that model or data are wrong. seconds:
-    by phase.
+    recording: with potentials of the steps that are scored or read from. ann: what the ANN finds on
+    each scene; snn: what the SNN finds after each of the steps `shown`. read_out: how outputs were
+    read. warnings: signs that model or data are wrong. seconds: by phase.
     """
 
     recording: Recording
@@ -65,8 +61,7 @@ def simulate(
         what, fix = "a detector's outputs are too many to store", "leave it out"
         raise BackendError([Problem("--record output", what, fix)])
     timing, model, threads = timing or Timing(), prepared.model, options.source.threads
-    backend, total = backends.find(options.backend), len(scenes.images)
-    count = min(options.images or backend.DEFAULT_IMAGES or total, total)
+    backend, count = backends.find(options.backend), presented(options, len(scenes.images))
     images, truth = scenes.images.first(count), scenes.truth[:count]
     heads = decode.heads_of(model)
     with timing.phase("ann"):
@@ -126,15 +121,16 @@ def write(
     folder: Path,
 ) -> dict[str, Any]:
     """Write all results into a folder; return the content of report.json."""
-    recording, threads = detected.recording, options.source.threads
-    save(prepared.model, network, folder)
-    if recording.spikes:
-        neo_file.save(neo_file.spike_block(recording, network), folder / "spikes.nix")
-    shown = method_of(network) | {"read_out": detected.read_out, "threads": threads}
-    scored = scores.as_json(detected.scores)
-    content = report.as_json(network, recording, scored, shown, detected.seconds, report.versions())
-    content["warnings"] = list(detected.warnings)
-    output.write_json(folder / "report.json", content)
+    content = write_results(
+        prepared,
+        network,
+        detected.recording,
+        scores.as_json(detected.scores),
+        detected.read_out,
+        detected.warnings,
+        detected.seconds,
+        folder,
+    )
     title = f"{prepared.model.path.name} on {options.backend}, {len(detected.ann)} scenes"
     picture.draw_scores(detected.scores, title, folder / "map.png")
     columns = [("ANN", detected.ann)] + [

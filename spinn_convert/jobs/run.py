@@ -15,9 +15,8 @@ from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.files import output
 from spinn_convert.files.scenes import Scenes
 from spinn_convert.jobs import detect
-from spinn_convert.jobs.convert import save
-from spinn_convert.jobs.prepare import NETWORK, Prepared, convert, labelled, method_of, prepare
-from spinn_convert.jobs.simulation import RunOptions, settings_of
+from spinn_convert.jobs.prepare import NETWORK, Prepared, convert, labelled, prepare
+from spinn_convert.jobs.simulation import RunOptions, presented, settings_of, write_results
 from spinn_convert.jobs.timing import Timing
 from spinn_convert.model import host
 from spinn_convert.model.classes import number, predictions, threshold
@@ -104,9 +103,7 @@ def simulate(
     """
     timing, model, threads = timing or Timing(), prepared.model, options.source.threads
     dataset, backend = labelled(prepared, "simulated so"), backends.find(options.backend)
-    count = min(
-        options.images or backend.DEFAULT_IMAGES or len(dataset.images), len(dataset.images)
-    )
+    count = presented(options, len(dataset.images))
     images = dataset.images.first(count)
     with timing.phase("ann"):
         ann = host.logits(model, images, threads, watch("ANN"))
@@ -140,21 +137,20 @@ def write(
     folder: Path,
 ) -> dict[str, Any]:
     """Write all results into a folder; return the content of report.json."""
-    recording = simulated.recording
-    save(prepared.model, network, folder)
-    if "output" in options.record:
-        answers, read_out = simulated.answers, simulated.read_out
-        block = neo_file.output_block(recording, network, answers, read_out)
-        neo_file.save(block, folder / "recording.nix")
-    if recording.spikes:
-        neo_file.save(neo_file.spike_block(recording, network), folder / "spikes.nix")
-    shown = method_of(network) | {"read_out": simulated.read_out, "threads": options.source.threads}
-    scored = report.scored(simulated.scores)
-    content = report.as_json(
-        network, recording, scored, shown, simulated.seconds, report.versions()
+    recording, read_out = simulated.recording, simulated.read_out
+    content = write_results(
+        prepared,
+        network,
+        recording,
+        report.scored(simulated.scores),
+        read_out,
+        simulated.warnings,
+        simulated.seconds,
+        folder,
     )
-    content["warnings"] = list(simulated.warnings)
-    output.write_json(folder / "report.json", content)
+    if "output" in options.record:
+        block = neo_file.output_block(recording, network, simulated.answers, read_out)
+        neo_file.save(block, folder / "recording.nix")
     images = len(recording.synaptic_events)
     title = f"{prepared.model.path.name} on {options.backend}, {images} images"
     report.draw(simulated.scores, network, title, folder / "accuracy.png")

@@ -1,18 +1,21 @@
-"""What to simulate, and how: the options of a run, and what follows from them."""
+"""What runs of classifiers and detectors have in common: their options, and what they write."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from spinn_convert import backends
 from spinn_convert.errors import DataError, Problem
-from spinn_convert.jobs.prepare import Source
-from spinn_convert.network.recording import Settings
+from spinn_convert.files import output
+from spinn_convert.jobs.convert import save
+from spinn_convert.jobs.prepare import Prepared, Source, method_of
+from spinn_convert.network.recording import Recording, Settings
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_steps
-from spinn_convert.results import neo_file
+from spinn_convert.results import neo_file, report
 
 
 @dataclass(frozen=True)
@@ -65,3 +68,33 @@ def recorded(names: tuple[str, ...], network: Network) -> tuple[str, ...]:
     if names:
         neo_file.require_neo()
     return tuple(dict.fromkeys(name for name in names if name != "output"))
+
+
+def presented(options: RunOptions, available: int) -> int:
+    """Return how many of the images that there are to present."""
+    default = backends.find(options.backend).DEFAULT_IMAGES
+    return min(options.images or default or available, available)
+
+
+def write_results(
+    prepared: Prepared,
+    network: Network,
+    recording: Recording,
+    scored: Mapping[str, Any],
+    read_out: ReadOut,
+    warnings: tuple[str, ...],
+    seconds: Mapping[str, float],
+    folder: Path,
+) -> dict[str, Any]:
+    """Write network, recorded spikes and report.json; return the content of the last.
+
+    scored: its parts `ann`, `relu1` and `snn`. seconds: by phase.
+    """
+    save(prepared.model, network, folder)
+    if recording.spikes:
+        neo_file.save(neo_file.spike_block(recording, network), folder / "spikes.nix")
+    shown = method_of(network) | {"read_out": read_out, "threads": prepared.source.threads}
+    content = report.as_json(network, recording, scored, shown, seconds, report.versions())
+    content["warnings"] = list(warnings)
+    output.write_json(folder / "report.json", content)
+    return content

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,7 +55,7 @@ class Level:
     sides: tuple[float, ...]
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
 
-    @property
+    @cached_property
     def anchors(self) -> Floats:
         """The anchors as boxes (rows * columns * ratios * sides, 4), as torchvision makes them."""
         tall = np.sqrt(np.array(self.ratios))

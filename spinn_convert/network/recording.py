@@ -81,9 +81,9 @@ class Recording:
     spike_counts: per spiking population, int64 (B,). synaptic_events: int64 (B,), spikes delivered,
     one for each synapse of the neuron that fires. readout: per readout population, float32
     (B, T, *shape), membrane potential after each step, or each of `settings.sampled`, in units of
-    the ANN's output. spikes: per
-    recorded population, int32 (n, 3) rows (image, step, neuron), sorted in this order. timing:
-    seconds by phase. details: measurements that only this backend has, for report.json.
+    the ANN's output. spikes: per recorded population, int32 (n, 3) rows (image, step, neuron),
+    sorted in this order. timing: seconds by phase. details: measurements that only this backend
+    has, for report.json.
     """
 
     backend: str

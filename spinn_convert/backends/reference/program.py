@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from spinn_convert.backends.reference.shared import integers, shared
+from spinn_convert.backends.reference.shared import image_shape, integers, shared
 from spinn_convert.errors import BackendError, Problem
 from spinn_convert.linear.maps import fan_out, on_grid, synapses
 from spinn_convert.linear.ops import Floats, Shape
@@ -102,7 +102,7 @@ def compile_program(network: Network) -> Program:
             most += arrays.add(projection) if new else 0
             degrees[projection.source] += fan_out(projection.map, bits)
         span = first, len(arrays.projections)
-        channels = _image_shape(population.shape)[0]
+        channels = image_shape(population.shape)[0]
         row = population.size, int(population.kind == "spiking"), population.release
         populations.append((offset, *row, *span, channels, most))
         offset += population.size
@@ -205,12 +205,8 @@ def per_population(program: Program, p: int, values: Int32) -> Int32:
     return values[offset : offset + size]
 
 
-def _image_shape(shape: Shape) -> Shape:
-    return shape if len(shape) == 3 else (prod(shape), 1, 1)
-
-
 def _last(values: NDArray[Any]) -> NDArray[Any]:
-    image = values.reshape(_image_shape(values.shape))
+    image = values.reshape(image_shape(values.shape))
     return np.asarray(np.moveaxis(image, 0, -1).ravel())
 
 

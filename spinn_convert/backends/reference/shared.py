@@ -18,9 +18,12 @@ from scipy import sparse
 
 from spinn_convert.linear.blocks import Blocks
 from spinn_convert.linear.maps import LinearMap, blocks_of, on_grid
+from spinn_convert.linear.ops import Shape
 
 LEAST_USED = 0.3
 """Share of weights that are not zero, below which a list of the synapses is faster."""
+_Links = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""Target place, source place and number of the block, of every pair of places; equally long."""
 LONGEST_LIST = 30_000_000
 """Synapses above which they are not listed all the same: 240 MB."""
 
@@ -57,32 +60,42 @@ def shared(linear: LinearMap, bits: int, one: int) -> Shared | None:
 
     Weights are rounded to 2^-bits thresholds, of which each has `one` units.
     """
-    parts, (source, target) = blocks_of(linear), _channels(linear)
+    parts = blocks_of(linear)
+    source, target = (image_shape(shape)[0] for shape in (linear.in_shape, linear.out_shape))
     if parts.channels[0].shape != (target, source) or not _pays(parts):
         return None
     weights = np.zeros((source, len(parts.channels), target), np.int32)
     for k, channels in enumerate(parts.channels):
         dense = channels if isinstance(channels, np.ndarray) else channels.toarray()
         weights[:, -1 - k] = integers(on_grid(dense, bits), one).T
-    return Shared(weights, *_runs(parts, target), _most(weights, parts))
+    links, sizes = _links(parts), parts.places[0].shape
+    return Shared(weights, *_runs(links, sizes[1], target), _most(weights, links, sizes[0]))
 
 
-def _most(weights: NDArray[np.int32], parts: Blocks) -> int:
-    """Return the largest sum of |weights| onto one target; blocks are in reverse order."""
+def image_shape(shape: Shape) -> Shape:
+    """Return a shape as (channels, rows, columns); a vector has one place."""
+    return shape if len(shape) == 3 else (prod(shape), 1, 1)
+
+
+def _links(parts: Blocks) -> _Links:
+    """Return which places each block connects.
+
+    The blocks are in reverse order: the elements of a kernel's row, from last to first, then reach
+    neighbouring places.
+    """
     found = [places.tocoo() for places in parts.places[::-1]]
-    block = np.repeat(np.arange(len(found)), [places.nnz for places in found])
-    target = np.concatenate([places.row for places in found])
-    size = parts.places[0].shape[0], len(found)
+    target = np.concatenate([places.row for places in found]).astype(np.int64)
+    source = np.concatenate([places.col for places in found]).astype(np.int64)
+    return target, source, np.repeat(np.arange(len(found)), [places.nnz for places in found])
+
+
+def _most(weights: NDArray[np.int32], links: _Links, places: int) -> int:
+    """Return the largest sum of |weights| onto one target; places: of the targets."""
+    target, _, block = links
+    size = places, weights.shape[1]
     sources = sparse.csr_array((np.ones(len(target)), (target, block)), size)
     sums = np.abs(weights, dtype=np.int64).sum(0).astype(np.float64)
     return int((sources @ sums).max(initial=0))
-
-
-def _channels(linear: LinearMap) -> tuple[int, int]:
-    """Return the channels of source and target, as neurons are stored: images by channels."""
-    shapes = linear.in_shape, linear.out_shape
-    source, target = (shape[0] if len(shape) == 3 else prod(shape) for shape in shapes)
-    return source, target
 
 
 def _pays(parts: Blocks) -> bool:
@@ -94,21 +107,18 @@ def _pays(parts: Blocks) -> bool:
     return bool(used.sum() >= LEAST_USED * all_weights) or synapses > LONGEST_LIST
 
 
-def _runs(parts: Blocks, channels: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def _runs(links: _Links, places: int, channels: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return the runs of all source places, by place and then by target, and their limits.
 
-    The blocks are in reverse order: the elements of a kernel's row, from last to first, then reach
-    neighbouring places, and make one run.
+    Neighbouring places that successive blocks reach make one run. places: of the source. channels:
+    of the target.
     """
-    found = [places.tocoo() for places in parts.places[::-1]]
-    target = np.concatenate([places.row for places in found]).astype(np.int64)
-    source = np.concatenate([places.col for places in found]).astype(np.int64)
-    block = np.repeat(np.arange(len(found)), [places.nnz for places in found])
+    target, source, block = links
     order = np.lexsort((target, source))
     target, source, block = target[order], source[order], block[order]
     follows = (np.diff(source) == 0) & (np.diff(target) == 1) & (np.diff(block) == 1)
     first = np.flatnonzero(np.concatenate([[True], ~follows])) if len(source) else np.zeros(0, int)
     lengths = np.diff(np.append(first, len(source)))
     runs = np.stack([target[first], block[first], lengths], 1) * channels
-    places = np.arange(parts.places[0].shape[1] + 1)
-    return runs.astype(np.int32), np.searchsorted(source[first], places).astype(np.int64)
+    limits = np.searchsorted(source[first], np.arange(places + 1))
+    return runs.astype(np.int32), limits.astype(np.int64)
