@@ -51,12 +51,13 @@ does not change in proportion to its initial potential, so the first correction 
 class _Image:
     """Spikes of one image, to which every population's simulation appends its own.
 
-    begins: where the spikes of population p at step t begin, (populations, T + 1). spikes: indices
-    of neurons. count: spikes of populations whose correction has ended. ahead: `count` and the
-    spikes of the population that is being corrected.
+    begins, ends: where in `spikes`, indices of neurons, those of population p at step t begin and
+    end, (populations, T). count: spikes of populations whose correction has ended. ahead: `count`
+    and the spikes of the population that is being corrected.
     """
 
     begins: Int64
+    ends: Int64
     spikes: Int32 = field(default_factory=lambda: np.empty(1 << 14, np.int32))
     count: int = 0
     ahead: int = 0
@@ -83,8 +84,8 @@ def correct(
     program = compile_program(network)
     check_range(program)
     total = steps + max(readout.release for readout in network.readouts)
-    begins = np.zeros((len(program.names), total + 1), np.int64)
-    images = [_Image(begins.copy()) for _ in values]
+    none = np.zeros((len(program.names), total), np.int64)
+    images = [_Image(none.copy(), none.copy()) for _ in values]
     spiking = [group for group in groups(network) if group[0].kind == "spiking"]
     known = {p.name: p for p in network.populations}
     with ThreadPoolExecutor(threads) as pool:
@@ -152,33 +153,30 @@ def _run(
 
     Returns spikes per neuron, averaged over images and copies, (*shape).
     """
-    from spinn_convert.backends.reference.kernel import integrate, room_for_arrivals
+    from spinn_convert.backends.reference.kernel import integrate
 
-    indices = [program.names.index(population.name) for population in group]
-    potentials = [_potentials(program, population) for population in group]
+    first = program.names.index(group[0].name)
+    v_init = np.stack([_potentials(program, population) for population in group])
     v_reset, no_readout = np.zeros(0, np.int32), np.zeros((0, 0), np.float32)
     no_rows = np.full(end, -1, np.int64)
 
     def run(number: int) -> None:
         image = images[number]
-        image.ahead = image.count
-        arrived = room_for_arrivals(indices[0], program.populations, end)
-        for p, v_init in zip(indices, potentials):
-            image.spikes, image.ahead = integrate(
-                p,
-                v_init.copy(),
-                current[number % len(current)],
-                v_reset,
-                program.wiring,
-                program.one,
-                end,
-                image.spikes,
-                image.begins,
-                image.ahead,
-                no_readout,
-                no_rows,
-                arrived,
-            )
+        image.spikes, image.ahead = integrate(
+            first,
+            v_init.copy(),
+            np.tile(current[number % len(current)], len(group)),
+            v_reset,
+            program.wiring,
+            program.one,
+            end,
+            image.spikes,
+            image.begins,
+            image.ends,
+            image.count,
+            no_readout,
+            no_rows,
+        )
 
     list(pool.map(run, range(len(images))))
     shape, counts = group[0].shape, np.zeros(group[0].size, np.int64)

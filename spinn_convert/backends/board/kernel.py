@@ -13,7 +13,8 @@ import numba
 import numpy as np
 
 from spinn_convert.backends.board.drive import LEAK_32, LOSS_32
-from spinn_convert.backends.reference.kernel import fire, receive_spikes, with_room
+from spinn_convert.backends.reference.arrivals import receive_spikes
+from spinn_convert.backends.reference.kernel import fire, with_room
 from spinn_convert.backends.reference.program import Int32, Int64, Wiring
 
 LOW = 0xFFFF_FFFF
@@ -104,11 +105,11 @@ def simulate(
             isyn_exc[offset : offset + size].copy(),
         )
         inhibitory, v = np.zeros(size, np.int32), np.zeros(size, np.int32)
-        ring, fired = np.zeros(size, np.int64), np.zeros((size + 7) // 8 * 8, np.uint8)
+        ring = np.zeros(size, np.int64)
         begins[p, 0] = count
         for t in range(steps):
             ring[:] = 0
-            receive(ring, t, target, wiring, spikes, begins)
+            receive(ring, t, target, wiring, spikes, begins, begins[:, 1:])
             if t > 0:
                 for i in range(begins[p, t - 1], begins[p, t]):
                     ring[spikes[i]] += self_weight
@@ -122,7 +123,7 @@ def simulate(
                 saturated[p] += saturated_entries(ring, limit)
             if spiking and t >= target[3]:
                 spikes = with_room(spikes, count, size + 8)
-                count = fire(v, current, NO_RESET, theta, fired, spikes, count)
+                count = fire(v, current, NO_RESET, theta, spikes, count)
             elif t >= target[3]:
                 readout[t, column : column + size] = v + current
             begins[p, t + 1] = count

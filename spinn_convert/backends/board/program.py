@@ -161,9 +161,9 @@ def image_result(
     """Return the result of one image from what a kernel returned; `readout` in thresholds."""
     counts = begins[:, -1] - begins[:, 0]
     neurons = np.repeat(program.populations[:, 0], counts) + spikes
-    rows = {
-        name: spike_rows(program, name, spikes, begins[program.names.index(name)])
-        for name in settings.record
-    }
+    rows = {}
+    for name in settings.record:
+        p = program.names.index(name)
+        rows[name] = spike_rows(program, name, spikes, begins[p, :-1], begins[p, 1:])
     events = int(program.out_degree[neurons].sum())
     return ImageOutcome(counts, events, settings.kept(readout), rows)

@@ -5,6 +5,7 @@ Where torch finds a CUDA device, the dense form of the same network runs there i
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 NAME = "reference"
 DEFAULT_IMAGES = None
 NO_READOUT = np.zeros((0, 0), np.float32)
+ROOM = threading.local()
+"""Each thread's array of spikes, used again for every image: new memory costs a seventh more."""
 
 
 def check(network: Network, settings: Settings) -> list[Problem]:
@@ -95,13 +98,19 @@ class ImageOutcome:
     spikes: dict[str, NDArray[np.int32]]
 
 
+def room_for_spikes() -> NDArray[np.int32]:
+    """Return this thread's array of spikes, of whatever size it has by now."""
+    known: NDArray[np.int32] | None = getattr(ROOM, "spikes", None)
+    return np.empty(1 << 16, np.int32) if known is None else known
+
+
 def _simulate(
     network: Network, program: Program, bias: NDArray[np.int32], settings: Settings
 ) -> ImageOutcome:
     """Simulate one image. bias: current into every neuron, image included, (neurons,)."""
     from spinn_convert.backends.reference.kernel import simulate
 
-    spikes, begins, events, readout = simulate(
+    spikes, begins, ends, events, readout = simulate(
         program.wiring,
         bias,
         program.v_init,
@@ -109,18 +118,19 @@ def _simulate(
         program.out_degree,
         program.one,
         settings.rows,
+        room_for_spikes(),
     )
+    ROOM.spikes = spikes
     order = np.concatenate([channels_last(p.shape) for p in network.readouts])
     sizes = [p.size for p in network.readouts]
     shifts = np.repeat(_begins(sizes), sizes)
     ordered = np.empty(readout.shape, np.float32)
     ordered[:, order + shifts] = readout / program.one
-    rows = {
-        name: spike_rows(program, name, spikes, begins[program.names.index(name)])
-        for name in settings.record
-    }
-    counts = begins[:, -1] - begins[:, 0]
-    return ImageOutcome(counts, int(events.sum()), ordered, rows)
+    rows = {}
+    for name in settings.record:
+        p = program.names.index(name)
+        rows[name] = spike_rows(program, name, spikes, begins[p], ends[p])
+    return ImageOutcome((ends - begins).sum(1), int(events.sum()), ordered, rows)
 
 
 def _begins(sizes: list[int]) -> NDArray[np.int64]:
@@ -129,12 +139,18 @@ def _begins(sizes: list[int]) -> NDArray[np.int64]:
 
 
 def spike_rows(
-    program: Program, name: str, spikes: NDArray[np.int32], begins: NDArray[np.int64]
+    program: Program,
+    name: str,
+    spikes: NDArray[np.int32],
+    begins: NDArray[np.int64],
+    ends: NDArray[np.int64],
 ) -> NDArray[np.int32]:
     """Return rows (step, neuron) of one population, neurons in (C, H, W) order."""
     order = channels_last(program.shapes[program.names.index(name)]).astype(np.int32)
-    step = np.repeat(np.arange(len(begins) - 1, dtype=np.int32), np.diff(begins))
-    return np.stack([step, order[spikes[begins[0] : begins[-1]]]], axis=1)
+    counts = ends - begins
+    step = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    which = np.repeat(begins - np.cumsum(counts) + counts, counts) + np.arange(len(step))
+    return np.stack([step, order[spikes[which]]], axis=1)
 
 
 def _on_cores(

@@ -10,8 +10,6 @@ is repeated every `steps_between` steps, in which no input can change a potentia
 LARGEST_POTENTIAL. Until then a neuron that was cut stays on the side of the threshold where its
 true potential is, so all spikes are those of unbounded integers.
 
-Indices are unsigned: numba would test signed ones for being negative, which keeps loops from
-becoming vector instructions.
 """
 
 from __future__ import annotations
@@ -20,110 +18,47 @@ from typing import Any
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from spinn_convert.backends.reference.arrivals import receive_spikes
 from spinn_convert.backends.reference.program import Int32, Int64, Wiring
 from spinn_convert.backends.reference.shared import LARGEST_POTENTIAL
-from spinn_convert.backends.reference.vector import add_eight
+from spinn_convert.backends.reference.vector import (
+    EIGHT,
+    POSITIONS,
+    fire_eight_reset,
+    fire_eight_subtract,
+)
 from spinn_convert.linear.ops import Floats
 
-MASKS = np.arange(256)
-"""All patterns of which of eight neurons fire, a bit per neuron."""
-BITS = (MASKS[:, None] >> np.arange(8) & 1).astype(bool)
-POSITIONS = np.argsort(~BITS, axis=1, kind="stable").astype(np.int32)
-"""For each mask, the positions of its eight bits, those that are set first."""
-SET_BITS = BITS.sum(1).astype(np.uint64)
-ONE, EIGHTHS, EIGHT = np.uint64(1), np.uint64(3), np.uint64(8)
-GATHER_BITS = np.uint64(0x0102040810204080)
-"""Factor of a 64-bit word of eight bytes 0 or 1 that gathers these as bits in its highest byte."""
+LANES = np.uint64(EIGHT)
 
 
 @numba.njit(nogil=True, cache=True)
-def _shared_spikes(
-    v: Int32, projection: Int64, channels: int, spikes: Int32, wiring: Wiring
-) -> None:
-    """Add shared weights of all spikes to `v`, a run of neighbouring targets at a time."""
-    weights, runs, rows = wiring.weights, wiring.runs, wiring.rows
-    first, width, step = np.uint64(projection[3]), np.uint32(channels), np.uint64(projection[5])
-    for s in range(spikes.size):
-        pixel = np.uint32(spikes[s]) // width
-        begin = first + np.uint64(np.uint32(spikes[s]) - pixel * width) * step
-        row = projection[4] + np.int64(pixel)
-        for r in range(rows[row], rows[row + 1]):
-            target, source = np.uint64(runs[r, 0]), begin + np.uint64(runs[r, 1])
-            length = np.uint64(runs[r, 2])
-            for _ in range(length >> EIGHTHS):
-                add_eight(v, target, weights, source)
-                target += EIGHT
-                source += EIGHT
-            for i in range(length & (EIGHT - ONE)):
-                v[target + i] += weights[source + i]
-
-
-@numba.njit(nogil=True, cache=True)
-def _list_spikes(v: Int32, projection: Int64, spikes: Int32, wiring: Wiring) -> None:
-    """Add the weights of all spikes to `v`, from a list of every source's synapses."""
-    listed, posts, rows = wiring.listed, wiring.posts, wiring.rows
-    for s in range(spikes.size):
-        row = projection[4] + spikes[s]
-        for k in range(rows[row], rows[row + 1]):
-            v[posts[k]] += listed[k]
-
-
-@numba.njit(nogil=True, cache=True)
-def fire(
-    v: Int32,
-    bias: Int32,
-    v_reset: Int32,
-    one: int,
-    fired: NDArray[np.uint8],
-    spikes: Int32,
-    count: int,
-) -> Any:
+def fire(v: Int32, bias: Int32, v_reset: Int32, one: int, spikes: Int32, count: int) -> Any:
     """Add the bias, append the neurons that reach the threshold to `spikes`, and reset these.
 
     one: the threshold. v_reset: potentials after a spike (N,); empty for reset by subtraction.
-    fired: room for a flag per neuron, in multiples of eight. count: spikes so far; returns the new
-    number. Eight neurons are handled at a time without branches, which would be mispredicted.
+    count: spikes so far; returns the new number. `spikes` has room for N + 8 more.
     """
-    threshold, zero = np.int32(one), np.int32(0)
+    threshold, found, eights = np.int32(one), np.uint64(count), np.uint64(v.size) // LANES
     if v_reset.size:
-        for i in range(v.size):
-            potential = v[i] + bias[i]
-            above = potential >= threshold
-            v[i] = v_reset[i] if above else potential
-            fired[i] = above
+        for w in range(eights):
+            found = fire_eight_reset(
+                v, bias, v_reset, w * LANES, threshold, POSITIONS, spikes, found
+            )
     else:
-        for i in range(v.size):
-            potential = v[i] + bias[i]
-            above = potential >= threshold
-            v[i] = potential - (threshold if above else zero)
-            fired[i] = above
-    words, found, base = fired.view(np.uint64), np.uint64(count), np.int32(0)
-    for w in range(np.uint64(words.size)):
-        mask = (words[w] * GATHER_BITS) >> np.uint64(56)
-        for i in range(np.uint64(8)):
-            spikes[found + i] = base + POSITIONS[mask, i]
-        found += SET_BITS[mask]
-        base += np.int32(8)
+        for w in range(eights):
+            found = fire_eight_subtract(
+                v, bias, v_reset, w * LANES, threshold, POSITIONS, spikes, found
+            )
+    for i in range(eights * LANES, np.uint64(v.size)):
+        potential = v[i] + bias[i]
+        above = potential >= threshold
+        after = v_reset[i] if v_reset.size else potential - threshold
+        v[i] = after if above else potential
+        spikes[found] = i
+        found += np.uint64(above)
     return np.int64(found)
-
-
-@numba.njit(nogil=True, cache=True)
-def receive_spikes(
-    v: Int32, step: int, target: Int64, wiring: Wiring, spikes: Int32, begins: Int64
-) -> None:
-    """Add to `v` all that arrives at a population in one step."""
-    for q in range(target[4], target[5]):
-        projection = wiring.projections[q]
-        source, sent = projection[0], step - projection[1]
-        if sent < 0:
-            continue
-        arriving = spikes[begins[source, sent] : begins[source, sent + 1]]
-        if projection[2]:
-            _shared_spikes(v, projection, wiring.populations[source][6], arriving, wiring)
-        else:
-            _list_spikes(v, projection, arriving, wiring)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -137,18 +72,17 @@ def with_room(spikes: Int32, count: int, more: int) -> Int32:
 
 
 @numba.njit(nogil=True, cache=True)
-def is_copy(p: int, populations: Int64) -> bool:
-    """Return if population `p` is a copy of the one before it: both have the same projections."""
-    if p == 0 or p == len(populations) or populations[p, 4] == populations[p, 5]:
-        return False
-    same = populations[p, 4:6] == populations[p - 1, 4:6]
-    return bool(same[0] and same[1])
-
-
-@numba.njit(nogil=True, cache=True)
-def room_for_arrivals(p: int, populations: Int64, steps: int) -> Int32:
-    """Return an array (steps, N) for the input of `p` if copies of it follow, else one (0, N)."""
-    return np.empty((steps if is_copy(p + 1, populations) else 0, populations[p, 1]), np.int32)
+def copies_of(p: int, populations: Int64) -> int:
+    """Return how many populations from `p` on have the same input, which are copies of `p`."""
+    count = 1
+    while (
+        p + count < len(populations)
+        and populations[p, 2] == 1
+        and populations[p, 4] < populations[p, 5]
+        and (populations[p, 1:6] == populations[p + count, 1:6]).all()
+    ):
+        count += 1
+    return count
 
 
 @numba.njit(nogil=True, cache=True)
@@ -184,50 +118,64 @@ def integrate(
     steps: int,
     spikes: Int32,
     begins: Int64,
+    ends: Int64,
     count: int,
     readout: Floats,
     rows: Int64,
-    arrived: Int32,
 ) -> Any:
-    """Simulate population `p` from its release to step `steps`; return all spikes and their number.
+    """Simulate population `p` and its copies from their release to step `steps`.
 
-    v: initial potentials (N,), overwritten. current, v_reset: bias and reset as for `fire`. Its
-    spikes are appended to the first `count` of `spikes`, those of earlier populations, and the
-    position of each step's goes to begins[p]. readout: (K, N), filled if `p` is a readout; rows:
-    the row of it for the potentials of each step, -1 for none, (steps,).
-    arrived: input through synapses (steps, N), filled by the first of several copies and used by
-    the others; (0, N) if there are no copies.
+    Copies are simulated together, so that their common input is added up once.
+
+    v: initial potentials (copies, N), overwritten. current, v_reset: bias and reset as for `fire`,
+    (copies * N,). Spikes are appended to the first `count` of `spikes`, those of earlier
+    populations; where each step's begin and end goes to `begins` and `ends` (P, T). readout:
+    (K, N), filled if `p` is a readout; rows: the row of it for the potentials of each step, -1 for
+    none, (T,). Returns the spikes, in a larger array if they had no room, and their number.
     """
     target = wiring.populations[p]
-    size, spiking = target[1], target[2] == 1
-    fired = np.zeros((size + 7) // 8 * 8, np.uint8)
-    begins[p, : target[3] + 1] = count
-    copied = arrived.shape[0] > 0
-    known = copied and is_copy(p, wiring.populations)
-    if not known:
-        arrived[:] = 0
+    copies, size, release = len(v), target[1], target[3]
     between = steps_between(target[7], current, one)
-    beyond = np.zeros(size if between < steps - target[3] else 0, np.int64)
-    for t in range(target[3], steps):
-        if beyond.size and (t - target[3]) % between == 0:
-            limit_potentials(v, beyond)
-        if not known:
-            into = arrived[t] if copied else v
-            receive_spikes(into, t, target, wiring, spikes, begins)
-        if copied:
-            v += arrived[t]
-        if spiking:
-            spikes = with_room(spikes, count, size + 8)
-            count = fire(v, current, v_reset, one, fired, spikes, count)
+    beyond = np.zeros((copies, size if between < steps - release else 0), np.int64)
+    arrived = np.empty(size if copies > 1 else 0, np.int32)
+    for t in range(release, steps):
+        if beyond.size and (t - release) % between == 0:
+            for c in range(copies):
+                limit_potentials(v[c], beyond[c])
+        if copies > 1:
+            arrived[:] = 0
+            receive_spikes(arrived, t, target, wiring, spikes, begins, ends)
         else:
-            v += current
-            if rows[t] >= 0:
-                if beyond.size:
-                    readout[rows[t]] = v + beyond
-                else:
-                    readout[rows[t]] = v
-        begins[p, t + 1] = count
+            receive_spikes(v[0], t, target, wiring, spikes, begins, ends)
+        for c in range(copies):
+            potentials, biases = v[c], current[c * size : (c + 1) * size]
+            if copies > 1:
+                potentials += arrived
+            if target[2] == 1:
+                spikes = with_room(spikes, count, size + EIGHT)
+                begins[p + c, t] = count
+                count = fire(
+                    potentials, biases, v_reset[c * size : (c + 1) * size], one, spikes, count
+                )
+                ends[p + c, t] = count
+            else:
+                potentials += biases
+                if rows[t] >= 0:
+                    if beyond.size:
+                        readout[rows[t]] = potentials + beyond[c]
+                    else:
+                        readout[rows[t]] = potentials
     return spikes, count
+
+
+@numba.njit(nogil=True, cache=True)
+def count_events(spikes: Int32, begins: Int64, ends: Int64, out_degree: Int64) -> Int64:
+    """Return the synaptic events of one population's spikes (T,); out_degree: per neuron (N,)."""
+    events = np.zeros(len(begins), np.int64)
+    for t in range(len(begins)):
+        for s in range(np.uint64(begins[t]), np.uint64(ends[t])):
+            events[t] += out_degree[np.uint64(np.uint32(spikes[s]))]
+    return events
 
 
 @numba.njit(nogil=True, cache=True)
@@ -239,47 +187,48 @@ def simulate(
     out_degree: Int64,
     one: int,
     rows: Int64,
-) -> tuple[Int32, Int64, Int64, Floats]:
+    spikes: Int32,
+) -> tuple[Int32, Int64, Int64, Int64, Floats]:
     """Simulate one image for len(rows) steps, of a program that passes `limits.check_range`.
 
     rows: under which number, from 0, the potentials after each step are kept; -1 for not at all.
+    spikes: room for the spikes, of any size.
 
-    Returns the neurons that spiked, by population, then by step; the position at which each step of
-    each population begins (P, steps + 1); synaptic events per population (P,); and the potentials
-    of the readouts (kept steps, readout neurons), in units of 1 / one thresholds.
+    Returns the neurons that spiked, in `spikes` or a larger array; where in it the spikes of each
+    population and step begin and end (P, T); synaptic events (P, T); and the potentials of the
+    readouts (kept steps, readout neurons), in units of 1 / one thresholds.
     """
     steps, kept = len(rows), rows.max() + 1
     populations = wiring.populations
-    spikes = np.empty(1 << 16, np.int32)
-    begins = np.zeros((len(populations), steps + 1), np.int64)
-    events = np.zeros(len(populations), np.int64)
+    begins = np.zeros((len(populations), steps), np.int64)
+    ends, events = begins.copy(), begins.copy()
     readout = np.zeros((kept, (populations[:, 1] * (1 - populations[:, 2])).sum()), np.float32)
-    potentials = v_init.copy()
-    arrived = np.zeros((0, 0), np.int32)
-    count, column = 0, 0
-    for p in range(len(populations)):
-        if not is_copy(p, populations):
-            arrived = room_for_arrivals(p, populations, steps)
-        offset, size, spiking = populations[p, 0], populations[p, 1], populations[p, 2] == 1
+    p, count, column = 0, 0, 0
+    while p < len(populations):
+        copies, offset, size = copies_of(p, populations), populations[p, 0], populations[p, 1]
+        spiking, span = populations[p, 2] == 1, slice(offset, offset + copies * size)
         potential = np.zeros((0 if spiking else kept, size), np.float32)
+        v = v_init[span].copy().reshape(copies, size)
         spikes, count = integrate(
             p,
-            potentials[offset : offset + size],
-            bias[offset : offset + size],
-            v_reset[offset : offset + size],
+            v,
+            bias[span],
+            v_reset[span],
             wiring,
             one,
             steps,
             spikes,
             begins,
+            ends,
             count,
             potential,
             rows,
-            arrived,
         )
         if not spiking:
             readout[:, column : column + size] = potential
             column += size
-        for i in range(begins[p, 0], count):
-            events[p] += out_degree[offset + spikes[i]]
-    return spikes[:count], begins, events, readout
+        for c in range(p, p + copies):
+            degrees = out_degree[populations[c, 0] : populations[c, 0] + size]
+            events[c] = count_events(spikes, begins[c], ends[c], degrees)
+        p += copies
+    return spikes, begins, ends, events, readout

@@ -34,7 +34,11 @@ POPULATION_FIELDS = (
     "channels",
     "most_input",
 )
-PROJECTION_FIELDS = ("source", "delay", "is_shared", "weights", "rows", "weights_per_channel")
+PROJECTION_FIELDS = ("source", "delay", "kind", "weights", "rows", "stride")
+LISTED, SHARED, FEW = range(3)
+"""Kinds of projections, see Wiring."""
+MOST_FEW = 4
+"""Synapses of a neuron up to which all neurons get room for as many."""
 
 LARGEST_VALUE = 1 << 28
 """Largest bias, current or initial potential: 8,192 thresholds at 14 bits."""
@@ -45,11 +49,14 @@ class Wiring(NamedTuple):
 
     populations, projections: a row for each, with the columns named above. first, last: the rows of
     a population's projections; copies, which follow one another and have the same input, share
-    these. most_input: largest sum of |weights| onto one neuron, or more. weights: of projections
-    with shared weights; pixel p of the source reaches its targets in `runs` rows[p] to
-    rows[p + 1], each (first target, first weight, length). listed: of other projections, the
-    values of a sparse matrix by source neuron, with its columns in `posts` and its row limits in
-    `rows`. Weights are int64 only in board programs (`board.kernel.packed`).
+    these. most_input: largest sum of |weights| onto one neuron, or more.
+
+    SHARED projections have their weights in `weights`, from the column `weights` on, with `stride`
+    of them for each channel of the source; place p of the source reaches its targets in `runs`
+    rows[p] to rows[p + 1], each (first target, first weight, length). LISTED: the values of a
+    sparse matrix by source neuron in `listed`, its columns in `posts`, its row limits in `rows`.
+    FEW: the same without limits, each source neuron has `stride` synapses, some with the weight 0,
+    from the column `weights` on. Weights are int64 only in board programs (`board.kernel.packed`).
     """
 
     populations: Int64
@@ -149,18 +156,25 @@ class _Arrays:
         found, row = shared(projection.map, self.bits, self.one), _total(self.rows)
         common = self.index[projection.source], projection.delay
         if found is not None:
-            per_channel = found.weights[0].size
-            self.projections.append((*common, 1, _total(self.weights), row, per_channel))
+            stride = found.weights[0].size
+            self.projections.append((*common, SHARED, _total(self.weights), row, stride))
             self.rows.append(found.limits + _total(self.runs))
             self.runs.append(found.runs)
             self.weights.append(found.weights.ravel())
             return found.most
-        matrix = _source_rows(projection, self.bits)
-        self.projections.append((*common, 0, 0, row, 0))
-        self.rows.append(matrix.indptr.astype(np.int64) + _total(self.posts))
-        self.posts.append(matrix.indices.astype(np.int32))
-        self.listed.append(integers(matrix.data, self.one))
-        return int(np.bincount(self.posts[-1], np.abs(self.listed[-1])).max(initial=0))
+        matrix, first = _source_rows(projection, self.bits), _total(self.posts)
+        posts, values = matrix.indices.astype(np.int32), integers(matrix.data, self.one)
+        most = int(np.bincount(posts, np.abs(values)).max(initial=0))
+        degree = int(np.diff(matrix.indptr).max(initial=0))
+        if degree <= MOST_FEW:
+            self.projections.append((*common, FEW, first, row, degree))
+            posts, values = _padded(matrix, posts, degree), _padded(matrix, values, degree)
+        else:
+            self.projections.append((*common, LISTED, 0, row, 0))
+            self.rows.append(matrix.indptr.astype(np.int64) + first)
+        self.posts.append(posts)
+        self.listed.append(values)
+        return most
 
     def wiring(self, populations: Sequence[tuple[int, ...]]) -> Wiring:
         """Return all projections so far as a Wiring, with these rows of populations."""
@@ -173,6 +187,14 @@ class _Arrays:
             np.concatenate([*self.runs, np.zeros((0, 3), np.int32)]),
             np.concatenate([*self.rows, np.zeros(0, np.int64)]),
         )
+
+
+def _padded(matrix: sparse.csr_array, values: Int32, degree: int) -> Int32:
+    """Return `values` of a sparse matrix's entries with `degree` of them in each row, 0 added."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    padded = np.zeros((matrix.shape[0], degree), np.int32)
+    padded[rows, np.arange(len(values)) - matrix.indptr[rows]] = values
+    return padded.ravel()
 
 
 def _total(arrays: Sequence[NDArray[Any]]) -> int:

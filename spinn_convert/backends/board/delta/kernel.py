@@ -86,7 +86,7 @@ def simulate(
         begins[p, : target[3] + 1] = count
         for t in range(target[3], steps):
             ring[:] = 0
-            receive(ring, t, target, wiring, spikes, begins)
+            receive(ring, t, target, wiring, spikes, begins, begins[:, 1:])
             most_exc, most_inh, wrapped = _update(ring, v, i_offset[span], shift, limit)
             peaks[p, 0], peaks[p, 1] = max(peaks[p, 0], most_exc), max(peaks[p, 1], most_inh)
             if wrapped:
