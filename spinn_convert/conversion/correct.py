@@ -153,27 +153,31 @@ def _run(
 
     Returns spikes per neuron, averaged over images and copies, (*shape).
     """
-    from spinn_convert.backends.reference.kernel import integrate
+    from spinn_convert.backends.reference.kernel import gets_large, integrate
 
     first = program.names.index(group[0].name)
     v_init = np.stack([_potentials(program, population) for population in group])
     v_reset, no_readout = np.zeros(0, np.int32), np.zeros((0, 0), np.float32)
     no_rows = np.full(end, -1, np.int64)
+    target = program.populations[first]
 
     def run(number: int) -> None:
-        image = images[number]
+        image, bias = images[number], current[number % len(current)]
+        large = gets_large(target, bias, program.one, end)
         image.spikes, image.ahead = integrate(
             first,
             v_init.copy(),
-            np.tile(current[number % len(current)], len(group)),
+            np.tile(bias, len(group)),
             v_reset,
             program.wiring,
             program.one,
+            0,
             end,
             image.spikes,
             image.begins,
             image.ends,
             image.count,
+            np.zeros((len(group), group[0].size if large else 0), np.int64),
             no_readout,
             no_rows,
         )

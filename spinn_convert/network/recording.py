@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.linear.ops import Floats
+from spinn_convert.network.stopping import Stop
 
 Progress = Callable[[int, int], None]
 """Called with (done, total), in images or parts of images."""
@@ -49,7 +50,8 @@ class Settings:
     ~/.spynnaker.cfg. connectors: how that backend stores synapses, as "lists" (None: the same), as
     kernels where possible ("convolutions"), or as what takes less ("auto"). sampled: numbers of
     steps, ascending, after which the readouts' potentials are kept; None for all of them. A
-    detector has thousands of outputs, which would fill gigabytes.
+    detector has thousands of outputs, which would fill gigabytes. stop: end an image as soon as the
+    network is sure; None to take all steps.
     """
 
     steps: int
@@ -58,6 +60,7 @@ class Settings:
     board: Path | None = None
     connectors: Literal["lists", "convolutions", "auto"] | None = None
     sampled: tuple[int, ...] | None = None
+    stop: Stop | None = None
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -78,12 +81,14 @@ class Settings:
 class Recording:
     """What a backend measured; B images, T steps.
 
-    spike_counts: per spiking population, int64 (B,). synaptic_events: int64 (B,), spikes delivered,
-    one for each synapse of the neuron that fires. readout: per readout population, float32
-    (B, T, *shape), membrane potential after each step, or each of `settings.sampled`, in units of
-    the ANN's output. spikes: per recorded population, int32 (n, 3) rows (image, step, neuron),
-    sorted in this order. timing: seconds by phase. details: measurements that only this backend
-    has, for report.json.
+    spike_counts: per spiking population, int64 (B,), of the spikes that can still reach an output.
+    synaptic_events: int64 (B,), these spikes delivered, one for each synapse of the neuron that
+    fires. readout: per readout population, float32 (B, T, *shape), membrane potential after each
+    step, or each of `settings.sampled`, in units of the ANN's output; after an image has ended, its
+    last. spikes: per recorded population, int32 (n, 3) rows (image, step, neuron), sorted in this
+    order. timing: seconds by phase. details: measurements that only this backend has, for
+    report.json. steps_taken: after which an image ended, (B,). events_within: synaptic events (T,)
+    of a run of 1, 2 ... T steps, the mean over images; None where only the total was counted.
     """
 
     backend: str
@@ -94,3 +99,12 @@ class Recording:
     spikes: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    steps_taken: NDArray[np.int64] | None = None
+    events_within: NDArray[np.float64] | None = None
+
+    @property
+    def taken(self) -> NDArray[np.int64]:
+        """After how many steps each image ended (B,)."""
+        if self.steps_taken is not None:
+            return self.steps_taken
+        return np.full(len(self.synaptic_events), self.settings.steps)

@@ -55,6 +55,19 @@ def default_read_out(network: Network) -> ReadOut:
     return "all" if network.clamp_delay or _starts_at_zero(network) else "late"
 
 
+def needed_steps(network: Network, steps: int) -> dict[str, int]:
+    """Return for how many of the steps each population has to run, by name.
+
+    Its last spikes would reach no output before the end; without them, all outputs are the same.
+    """
+    latest = {population.name: steps for population in network.readouts}
+    for population in reversed(network.populations):
+        for projection in network.incoming(population):
+            ends = max(0, latest.get(population.name, 0) - projection.delay)
+            latest[projection.source] = max(latest.get(projection.source, 0), ends)
+    return latest
+
+
 def _starts_at_zero(network: Network) -> bool:
     grid = 2.0**-network.bits
     return all(bool((population.v_init < grid).all()) for population in network.spiking)

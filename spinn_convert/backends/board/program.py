@@ -12,7 +12,7 @@ from spinn_convert.backends.board.drive import FRACTION_BITS, Drive
 from spinn_convert.backends.board.plan import BoardPlan
 from spinn_convert.backends.board.planned import NEVER
 from spinn_convert.backends.board.session import ImageResult
-from spinn_convert.backends.reference.backend import ImageOutcome, spike_rows
+from spinn_convert.backends.reference.outcome import ImageOutcome, spike_rows
 from spinn_convert.backends.reference.program import (
     Int32,
     Int64,
@@ -166,4 +166,4 @@ def image_result(
         p = program.names.index(name)
         rows[name] = spike_rows(program, name, spikes, begins[p, :-1], begins[p, 1:])
     events = int(program.out_degree[neurons].sum())
-    return ImageOutcome(counts, events, settings.kept(readout), rows)
+    return ImageOutcome(counts, events, settings.kept(readout), rows, settings.steps)

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from spinn_convert.backends.reference.backend import (
+from spinn_convert.backends.reference.ordered import in_order
+from spinn_convert.backends.reference.outcome import (
     ImageOutcome,
     fill_readouts,
     room_for_readouts,
     sorted_spikes,
 )
-from spinn_convert.backends.reference.ordered import in_order
 from spinn_convert.backends.reference.program import Int64
 from spinn_convert.linear.ops import Floats
 from spinn_convert.network.rate import CHUNK, input_currents

@@ -98,35 +98,50 @@ class NestNetwork:
         self,
         currents: Mapping[str, Floats],
         steps: int,
-        on_step: Callable[[int], None] = lambda step: None,
+        on_step: Callable[[int], bool] = lambda step: False,
+        needed: Mapping[str, int] | None = None,
+        closely: int | None = None,
     ) -> Window:
         """Present an image given as currents (*shape), by population with input from the image.
 
-        on_step: called with the number of steps simulated; it may raise, to end the run.
+        on_step: called with the number of steps simulated; ends the image if it returns True, and
+        may raise, to end the run. needed: for how many steps each population runs; None for all.
+        closely: number of steps from which on `on_step` is called after each. Returns the
+        simulation times of the image, which may have taken fewer steps.
         """
         for name, current in currents.items():
             self._objects.set_each(self.nodes[name], "I_e", current)
         self._run(1)  # NEST's eprop_iaf takes a current one step late; PyNN's first run takes two
         start, step = self._objects.nest.biological_time, 0
-        for stop in self._stops(steps):
+        silenced = {p.name: steps for p in self._network.spiking} | dict(needed or {})
+        for stop in self._stops(steps, silenced, closely):
             for population in self._neural:
                 if population.release == step:
                     self._release(population)
+                end = silenced.get(population.name, steps)
+                if end == step or end < step == population.release:
+                    self._silence(population)
             self._run(stop - step)
             step = stop
-            on_step(step)
+            if on_step(step):
+                break
         for population in self._network.spiking:
-            self._objects.set_all(self.nodes[population.name], {"V_th": NEVER})
+            if silenced[population.name] >= step:
+                self._silence(population)
         self._run(self._longest + 1)
-        return Window(start, steps, 1)
+        return Window(start, step, 1)
+
+    def _silence(self, population: Population) -> None:
+        self._objects.set_all(self.nodes[population.name], {"V_th": NEVER})
 
     def _run(self, steps: int) -> None:
         self._objects.sim.run(steps * TIME_STEP_MS)
 
-    def _stops(self, steps: int) -> Iterator[int]:
-        """Yield the steps at which to stop: releases, reports of progress, the end."""
-        releases = {p.release for p in self._neural if 0 < p.release < steps}
-        yield from sorted(releases | set(range(STRIDE, steps, STRIDE)) | {steps})
+    def _stops(self, steps: int, silenced: Mapping[str, int], closely: int | None) -> Iterator[int]:
+        """Yield the steps at which to stop: releases, silences, reports of progress, the end."""
+        changes = {p.release for p in self._neural} | set(silenced.values())
+        reports = {*range(STRIDE, steps, STRIDE), *range(closely or steps, steps)}
+        yield from sorted({step for step in changes | reports if 0 < step < steps} | {steps})
 
     def _release(self, population: Population) -> None:
         nodes = self.nodes[population.name]

@@ -15,6 +15,8 @@ from spinn_convert.linear.ops import Floats
 from spinn_convert.network.rate import columns
 from spinn_convert.network.recording import Recording, Settings
 from spinn_convert.network.records import Network, Population, out_degrees
+from spinn_convert.network.stopping import leads
+from spinn_convert.network.timing import needed_steps
 
 NAME = "nest"
 
@@ -33,6 +35,7 @@ class Session:
         self._objects, self._nest = objects, objects.nest
         self._network, self._settings = network, settings
         self._starts: list[float] = []
+        self._taken: list[int] = []
         self._counts: list[NDArray[np.float64]] = []
         objects.setup(TIME_STEP_MS, longest_delay(network), settings.threads)
         self._built = NestNetwork(objects, network, settings.threads, alive=alive)
@@ -75,10 +78,45 @@ class Session:
 
         progress: called with the number of steps simulated.
         """
+        settings, network = self._settings, self._network
         self._objects.set_all(self._counters, {"V_m": 0.0})
-        window = self._built.present_currents(currents, self._settings.steps, progress)
+        sure, output = self._watched(), network.readouts[0]
+        cut = not settings.record and settings.stop is None
+
+        def on_step(step: int) -> bool:
+            progress(step)
+            return sure(step)
+
+        window = self._built.present_currents(
+            currents,
+            settings.steps,
+            on_step,
+            needed_steps(network, settings.steps) if cut else None,
+            None if settings.stop is None else output.release,
+        )
         self._starts.append(window.start)
+        self._taken.append(window.steps)
         self._counts.append(np.array(self._counters.get("V_m")).reshape(-1, 2))
+
+    def _watched(self) -> Callable[[int], bool]:
+        """Return what says after a step whether the network is sure of this image's class."""
+        stop, output = self._settings.stop, self._network.readouts[0]
+        if stop is None:
+            return lambda step: False
+        nodes, potentials = self._nodes[output.name], np.zeros((0, output.size), np.float32)
+
+        def sure(step: int) -> bool:
+            nonlocal potentials
+            now = np.atleast_1d(nodes.get("V_m")).astype(np.float32) if step > output.release else 0
+            potentials = np.concatenate(
+                [potentials, np.zeros((step - len(potentials), output.size), np.float32)]
+            )
+            potentials[-1] = now
+            scaled = potentials.reshape(1, -1, *output.shape) * columns(output)
+            found = leads(scaled.reshape(1, len(potentials), -1), stop.read_out, output.release)
+            return bool(step >= stop.first and found[0, -1] >= stop.bound)
+
+        return sure
 
     def recording(self, timing: Mapping[str, float]) -> Recording:
         """Return the recording of all images; timing: seconds by phase."""
@@ -91,6 +129,7 @@ class Session:
             {p.name: self._readout(p) for p in self._network.readouts},
             {name: self._spikes(name) for name in self._recorders},
             timing,
+            steps_taken=np.array(self._taken, np.int64),
         )
 
     def _readout(self, population: Population) -> Floats:
@@ -100,6 +139,8 @@ class Session:
         potentials = np.zeros(shape, np.float32)
         potentials[tuple(rows.T)] = values
         potentials[:, : population.release] = 0
+        for image, taken in enumerate(self._taken):
+            potentials[image, taken:] = potentials[image, taken - 1]
         kept = self._settings.kept(potentials)
         return kept.reshape(*kept.shape[:2], *population.shape) * columns(population)
 
@@ -120,7 +161,7 @@ class Session:
         starts = np.rint(np.array(self._starts) / TIME_STEP_MS).astype(np.int64)
         image = np.searchsorted(starts, step, side="right") - 1
         step = step - starts[image]
-        kept = (image >= 0) & (step < self._settings.steps)
+        kept = (image >= 0) & (step < np.array(self._taken)[image])
         neuron = np.asarray(events["senders"]) - self._nodes[name][0].global_id
         rows = np.stack([image, step, neuron], axis=1)[kept]
         return rows.astype(np.int32), np.asarray(events[variable])[kept]

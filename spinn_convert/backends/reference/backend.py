@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,14 @@ from numpy.typing import NDArray
 
 from spinn_convert.backends.reference.limits import check_range
 from spinn_convert.backends.reference.ordered import in_order
+from spinn_convert.backends.reference.outcome import (
+    ImageOutcome,
+    fill_readouts,
+    first_of,
+    room_for_readouts,
+    sorted_spikes,
+    spike_rows,
+)
 from spinn_convert.backends.reference.program import (
     Program,
     channels_last,
@@ -23,12 +31,17 @@ from spinn_convert.backends.reference.program import (
     to_integers,
 )
 from spinn_convert.errors import Problem
+from spinn_convert.network import readout as reading
+from spinn_convert.network import stopping
 from spinn_convert.network.rate import CHUNK, columns, input_currents
 from spinn_convert.network.recording import Progress, Recording, Settings, Stimulus, silent
 from spinn_convert.network.records import Network, out_degrees
+from spinn_convert.network.timing import needed_steps
 
 if TYPE_CHECKING:
     import torch
+
+    from spinn_convert.backends.reference.sure import Sure
 
 NAME = "reference"
 DEFAULT_IMAGES = None
@@ -60,11 +73,14 @@ def run(
         else _on_device(network, program, stimulus, settings, device)
     )
     results, readouts = [], room_for_readouts(network, len(stimulus.values), settings)
+    events = np.zeros((len(program.names), settings.steps))
     for number, result in enumerate(found):
         fill_readouts(readouts, network, number, result)
-        results.append(replace(result, readout=NO_READOUT))
+        events += 0 if result.events_by_step is None else result.events_by_step
+        results.append(replace(result, readout=NO_READOUT, events_by_step=None))
         progress(number + 1, len(stimulus.values))
     spiking = [program.names.index(p.name) for p in network.spiking]
+    within = _events_within(network, program, settings, events / max(len(results), 1))
     totals = np.array([result.counts for result in results], np.int64)
     return Recording(
         NAME,
@@ -74,28 +90,31 @@ def run(
         readouts,
         {name: sorted_spikes(name, results) for name in settings.record},
         {"build": built - started, "simulate": time.perf_counter() - built},
+        steps_taken=np.array([result.taken for result in results], np.int64),
+        events_within=within,
     )
+
+
+def _events_within(
+    network: Network, program: Program, settings: Settings, events: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """Return the events of runs of 1 ... T steps from those by population and step (P, T).
+
+    None where images end after different numbers of steps.
+    """
+    if settings.stop:
+        return None
+    needed, total = needed_steps(network, settings.steps), np.zeros(settings.steps)
+    for name, within in zip(program.names, np.cumsum(events, 1)):
+        ended = settings.steps - needed[name]
+        total[ended:] += within[: settings.steps - ended]
+    return total
 
 
 def _cuda() -> torch.device | None:
     import torch
 
     return torch.device("cuda") if torch.cuda.is_available() else None
-
-
-@dataclass(frozen=True, eq=False)
-class ImageOutcome:
-    """Result of one image, neurons in (C, H, W) order.
-
-    counts: spikes per population (P,). events: synaptic events. readout: potentials after each
-    step that is kept, in thresholds, (T, neurons of all readouts). spikes: rows (step, neuron) by
-    recorded population.
-    """
-
-    counts: NDArray[np.int64]
-    events: int
-    readout: NDArray[np.float32]
-    spikes: dict[str, NDArray[np.int32]]
 
 
 def room_for_spikes() -> NDArray[np.int32]:
@@ -110,7 +129,7 @@ def _simulate(
     """Simulate one image. bias: current into every neuron, image included, (neurons,)."""
     from spinn_convert.backends.reference.kernel import simulate
 
-    spikes, begins, ends, events, readout = simulate(
+    spikes, begins, ends, events, readout, taken = simulate(
         program.wiring,
         bias,
         program.v_init,
@@ -118,39 +137,45 @@ def _simulate(
         program.out_degree,
         program.one,
         settings.rows,
+        _needed(network, program, settings),
+        _sure(network, settings),
         room_for_spikes(),
     )
     ROOM.spikes = spikes
     order = np.concatenate([channels_last(p.shape) for p in network.readouts])
     sizes = [p.size for p in network.readouts]
-    shifts = np.repeat(_begins(sizes), sizes)
+    shifts = np.repeat(first_of(sizes), sizes)
     ordered = np.empty(readout.shape, np.float32)
     ordered[:, order + shifts] = readout / program.one
+    if settings.stop:
+        ordered[taken:] = ordered[taken - 1]
     rows = {}
     for name in settings.record:
         p = program.names.index(name)
         rows[name] = spike_rows(program, name, spikes, begins[p], ends[p])
-    return ImageOutcome((ends - begins).sum(1), int(events.sum()), ordered, rows)
+    total = int(events.sum())
+    return ImageOutcome((ends - begins).sum(1), total, ordered, rows, taken, events)
 
 
-def _begins(sizes: list[int]) -> NDArray[np.int64]:
-    """Return where each of several arrays begins when they stand one after another."""
-    return np.cumsum([0, *sizes[:-1]])
+def _needed(network: Network, program: Program, settings: Settings) -> NDArray[np.int64]:
+    """Return for how many steps each population runs (P,): all, where spikes are recorded."""
+    if settings.record or settings.stop:
+        return np.full(len(program.names), settings.steps)
+    needed = needed_steps(network, settings.steps)
+    return np.array([needed[name] for name in program.names], np.int64)
 
 
-def spike_rows(
-    program: Program,
-    name: str,
-    spikes: NDArray[np.int32],
-    begins: NDArray[np.int64],
-    ends: NDArray[np.int64],
-) -> NDArray[np.int32]:
-    """Return rows (step, neuron) of one population, neurons in (C, H, W) order."""
-    order = channels_last(program.shapes[program.names.index(name)]).astype(np.int32)
-    counts = ends - begins
-    step = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    which = np.repeat(begins - np.cumsum(counts) + counts, counts) + np.arange(len(step))
-    return np.stack([step, order[spikes[which]]], axis=1)
+def _sure(network: Network, settings: Settings) -> Sure:
+    """Return when an image ends; the network has one output where it ends early."""
+    from spinn_convert.backends.reference.sure import NEVER_SURE, Sure
+
+    stop, output = settings.stop, network.readouts[0]
+    if stop is None:
+        return NEVER_SURE
+    order = channels_last(output.shape)
+    scale = np.broadcast_to(columns(output), output.shape).ravel()[order]
+    starts = reading.starts(stop.read_out, output.release, settings.steps)
+    return Sure(stop.bound, stop.first, output.release, starts, scale.astype(np.float32))
 
 
 def _on_cores(
@@ -185,7 +210,7 @@ def _on_device(
     """Yield results in the order of the images, computed as dense tensors on a torch device."""
     from spinn_convert.backends.reference.dense import simulate
 
-    degrees = out_degrees(network)
+    degrees, needed = out_degrees(network), _needed(network, program, settings)
     for start in range(0, len(stimulus.values), CHUNK):
         currents = input_currents(network, stimulus.values[start : start + CHUNK])
         dense = simulate(network, program, currents, settings.steps, device)
@@ -194,45 +219,39 @@ def _on_device(
                 name: spikes[:, image].flatten(1).cpu().numpy()
                 for name, spikes in dense.spikes.items()
             }
-            sums = {name: spikes.sum(0) for name, spikes in fired.items()}
-            counts = [sums[name].sum() if name in sums else 0 for name in program.names]
-            potentials = [
-                dense.potentials[p.name][:, image].flatten(1).cpu().numpy()
-                for p in network.readouts
-            ]
+            potentials = np.concatenate(
+                [
+                    dense.potentials[p.name][:, image].flatten(1).cpu().numpy()
+                    for p in network.readouts
+                ],
+                axis=1,
+            )
+            taken = _taken(network, settings, potentials)
+            if settings.stop:
+                potentials[taken:] = potentials[taken - 1]
+            for p, name in enumerate(program.names):
+                if name in fired:
+                    fired[name][min(taken, needed[p]) :] = 0
+            events = np.zeros((len(program.names), settings.steps), np.int64)
+            counts = np.zeros(len(program.names), np.int64)
+            for name, spikes in fired.items():
+                p = program.names.index(name)
+                counts[p], events[p] = spikes.sum(), spikes @ degrees[name].ravel()
             yield ImageOutcome(
-                np.array(counts, np.int64),
-                sum(int(total @ degrees[name].ravel()) for name, total in sums.items()),
-                settings.kept(np.concatenate(potentials, axis=1)),
+                counts,
+                int(events.sum()),
+                settings.kept(potentials),
                 {name: np.argwhere(fired[name]).astype(np.int32) for name in settings.record},
+                taken,
+                events,
             )
 
 
-def room_for_readouts(
-    network: Network, images: int, settings: Settings
-) -> dict[str, NDArray[np.float32]]:
-    """Return empty arrays (B, T, *shape) for the potentials of the readouts that are kept."""
-    steps = settings.steps if settings.sampled is None else len(settings.sampled)
-    return {p.name: np.empty((images, steps, *p.shape), np.float32) for p in network.readouts}
-
-
-def fill_readouts(
-    readouts: Mapping[str, NDArray[np.float32]],
-    network: Network,
-    image: int,
-    result: ImageOutcome,
-) -> None:
-    """Write one image's potentials into the arrays, in the units of the outputs."""
-    sizes = [p.size for p in network.readouts]
-    for population, begin in zip(network.readouts, _begins(sizes)):
-        values = result.readout[:, begin : begin + population.size]
-        shaped = values.reshape(len(values), *population.shape)
-        readouts[population.name][image] = shaped * columns(population)
-
-
-def sorted_spikes(name: str, results: list[ImageOutcome]) -> NDArray[np.int32]:
-    """Return rows (image, step, neuron), sorted."""
-    found = np.concatenate(
-        [np.insert(r.spikes[name], 0, image, axis=1) for image, r in enumerate(results)]
-    )
-    return found[np.lexsort(found.T[::-1])]
+def _taken(network: Network, settings: Settings, potentials: NDArray[np.float32]) -> int:
+    """Return after how many steps an image ends, from potentials (T, N) in thresholds."""
+    if settings.stop is None:
+        return settings.steps
+    output = network.readouts[0]
+    scaled = potentials * np.broadcast_to(columns(output), output.shape).ravel()
+    found = stopping.leads(scaled[None], settings.stop.read_out, output.release)
+    return int(stopping.steps_taken(found, settings.stop)[0])

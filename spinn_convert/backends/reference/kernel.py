@@ -22,6 +22,7 @@ import numpy as np
 from spinn_convert.backends.reference.arrivals import receive_spikes
 from spinn_convert.backends.reference.program import Int32, Int64, Wiring
 from spinn_convert.backends.reference.shared import LARGEST_POTENTIAL
+from spinn_convert.backends.reference.sure import BETWEEN, Sure, first_sure
 from spinn_convert.backends.reference.vector import (
     EIGHT,
     POSITIONS,
@@ -115,30 +116,32 @@ def integrate(
     v_reset: Int32,
     wiring: Wiring,
     one: int,
-    steps: int,
+    first: int,
+    last: int,
     spikes: Int32,
     begins: Int64,
     ends: Int64,
     count: int,
+    beyond: Int64,
     readout: Floats,
     rows: Int64,
 ) -> Any:
-    """Simulate population `p` and its copies from their release to step `steps`.
+    """Simulate population `p` and its copies from step `first`, or their release, up to `last`.
 
     Copies are simulated together, so that their common input is added up once.
 
-    v: initial potentials (copies, N), overwritten. current, v_reset: bias and reset as for `fire`,
-    (copies * N,). Spikes are appended to the first `count` of `spikes`, those of earlier
-    populations; where each step's begin and end goes to `begins` and `ends` (P, T). readout:
-    (K, N), filled if `p` is a readout; rows: the row of it for the potentials of each step, -1 for
-    none, (T,). Returns the spikes, in a larger array if they had no room, and their number.
+    v: potentials (copies, N), overwritten. current, v_reset: bias and reset as for `fire`,
+    (copies * N,). Spikes are appended to the first `count` of `spikes`; where those of each step
+    begin and end goes to `begins` and `ends` (P, T). beyond: what potentials have beyond `v`, of
+    its shape, or (copies, 0) unless `gets_large`. readout: (K, N), filled if `p` is a readout;
+    rows: the row of it for the potentials of each step, -1 for none, (T,). Returns the spikes, in
+    a larger array if they had no room, and their number.
     """
     target = wiring.populations[p]
     copies, size, release = len(v), target[1], target[3]
     between = steps_between(target[7], current, one)
-    beyond = np.zeros((copies, size if between < steps - release else 0), np.int64)
     arrived = np.empty(size if copies > 1 else 0, np.int32)
-    for t in range(release, steps):
+    for t in range(max(first, release), last):
         if beyond.size and (t - release) % between == 0:
             for c in range(copies):
                 limit_potentials(v[c], beyond[c])
@@ -154,9 +157,8 @@ def integrate(
             if target[2] == 1:
                 spikes = with_room(spikes, count, size + EIGHT)
                 begins[p + c, t] = count
-                count = fire(
-                    potentials, biases, v_reset[c * size : (c + 1) * size], one, spikes, count
-                )
+                reset = v_reset[c * size : (c + 1) * size]
+                count = fire(potentials, biases, reset, one, spikes, count)
                 ends[p + c, t] = count
             else:
                 potentials += biases
@@ -166,6 +168,12 @@ def integrate(
                     else:
                         readout[rows[t]] = potentials
     return spikes, count
+
+
+@numba.njit(nogil=True, cache=True)
+def gets_large(target: Int64, current: Int32, one: int, steps: int) -> bool:
+    """Return whether a potential of a population may get beyond LARGEST_POTENTIAL."""
+    return bool(steps_between(target[7], current, one) < steps - target[3])
 
 
 @numba.njit(nogil=True, cache=True)
@@ -187,48 +195,63 @@ def simulate(
     out_degree: Int64,
     one: int,
     rows: Int64,
+    needed: Int64,
+    sure: Sure,
     spikes: Int32,
-) -> tuple[Int32, Int64, Int64, Int64, Floats]:
+) -> tuple[Int32, Int64, Int64, Int64, Floats, int]:
     """Simulate one image for len(rows) steps, of a program that passes `limits.check_range`.
 
     rows: under which number, from 0, the potentials after each step are kept; -1 for not at all.
+    needed: for how many of the steps each population runs (P,). sure: when to end earlier.
     spikes: room for the spikes, of any size.
 
     Returns the neurons that spiked, in `spikes` or a larger array; where in it the spikes of each
-    population and step begin and end (P, T); synaptic events (P, T); and the potentials of the
-    readouts (kept steps, readout neurons), in units of 1 / one thresholds.
+    population and step begin and end (P, T); synaptic events (P, T); the potentials of the readouts
+    (kept steps, readout neurons), in units of 1 / one thresholds; and the steps taken.
     """
-    steps, kept = len(rows), rows.max() + 1
-    populations = wiring.populations
+    steps, populations = len(rows), wiring.populations
     begins = np.zeros((len(populations), steps), np.int64)
     ends, events = begins.copy(), begins.copy()
-    readout = np.zeros((kept, (populations[:, 1] * (1 - populations[:, 2])).sum()), np.float32)
-    p, count, column = 0, 0, 0
-    while p < len(populations):
-        copies, offset, size = copies_of(p, populations), populations[p, 0], populations[p, 1]
-        spiking, span = populations[p, 2] == 1, slice(offset, offset + copies * size)
-        potential = np.zeros((0 if spiking else kept, size), np.float32)
-        v = v_init[span].copy().reshape(copies, size)
-        spikes, count = integrate(
-            p,
-            v,
-            bias[span],
-            v_reset[span],
-            wiring,
-            one,
-            steps,
-            spikes,
-            begins,
-            ends,
-            count,
-            potential,
-            rows,
-        )
-        if not spiking:
-            readout[:, column : column + size] = potential
-            column += size
-        for c in range(p, p + copies):
-            degrees = out_degree[populations[c, 0] : populations[c, 0] + size]
-            events[c] = count_events(spikes, begins[c], ends[c], degrees)
-        p += copies
-    return spikes, begins, ends, events, readout
+    outputs = (populations[:, 1] * (1 - populations[:, 2])).sum()
+    readout = np.zeros((rows.max() + 1, outputs), np.float32)
+    potentials = v_init.copy()
+    large = False
+    for target in populations:
+        large |= gets_large(target, bias[target[0] : target[0] + target[1]], one, steps)
+    beyond = np.zeros(v_init.size if large else 0, np.int64)
+    taken, done, count = 0, 0, 0
+    while done < steps and not taken:
+        ahead = steps if sure.bound == np.inf else max(done + BETWEEN, sure.first)
+        until = min(ahead, steps)
+        p, column = 0, 0
+        while p < len(populations):
+            copies, offset, size = copies_of(p, populations), populations[p, 0], populations[p, 1]
+            spiking, span = populations[p, 2] == 1, slice(offset, offset + copies * size)
+            behind = column + (0 if spiking else size)
+            spikes, count = integrate(
+                p,
+                potentials[span].reshape(copies, size),
+                bias[span],
+                v_reset[span],
+                wiring,
+                one,
+                done,
+                min(until, needed[p]),
+                spikes,
+                begins,
+                ends,
+                count,
+                beyond[span].reshape(copies, size if large else 0),
+                readout[:, column:behind],
+                rows,
+            )
+            p, column = p + copies, behind
+        if sure.bound < np.inf:
+            taken = first_sure(readout, sure, one, done, until)
+        done = until
+    taken = taken or steps
+    ends[:, taken:] = begins[:, taken:]
+    for p in range(len(populations)):
+        offset, size = populations[p, 0], populations[p, 1]
+        events[p] = count_events(spikes, begins[p], ends[p], out_degree[offset : offset + size])
+    return spikes, begins, ends, events, readout, taken

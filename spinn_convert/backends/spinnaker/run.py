@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spinn_convert.backends.board.drive import Drive
 from spinn_convert.backends.board.planned import AnyPlan
 from spinn_convert.backends.board.session import recorded
-from spinn_convert.backends.reference.backend import ImageOutcome
+from spinn_convert.backends.reference.outcome import ImageOutcome
 from spinn_convert.backends.spinnaker import losses as spinnaker_losses
 from spinn_convert.backends.spinnaker.build import with_self_projections
 from spinn_convert.backends.spinnaker.machine import Machine, read_machine
@@ -146,4 +146,5 @@ def _result(
         events,
         settings.kept(np.concatenate(readouts, axis=1)),
         {name: kept[name].astype(np.int32) for name in settings.record},
+        steps,
     )
