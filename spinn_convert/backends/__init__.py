@@ -61,3 +61,10 @@ def check(name: str, network: Network, settings: Settings) -> list[Problem]:
         if value is not None:
             problems.append(Problem(f"{option} {value}", f"has no effect on {name}", fix))
     return problems
+
+
+def check_stop(name: str) -> None:
+    """Raise BackendError for a backend that cannot end an image early."""
+    if name in BOARDS:
+        what = f"{name} presents all images for the same number of steps"
+        raise BackendError([Problem("--stop-when-sure", what, "leave it out, or use nest")])

@@ -66,6 +66,21 @@ steps = click.option(
     help="Time steps per image [default: as tuned, or by the depth].",
     panel=SIMULATION,
 )
+stop = several(
+    click.option(
+        "--stop-when-sure",
+        is_flag=True,
+        help="End an image as soon as its class is clear, by a limit from calibration images.",
+        panel=SIMULATION,
+    ),
+    click.option(
+        "--sure",
+        type=click.FloatRange(50, 100, max_open=True),
+        metavar="PERCENT",
+        help="Agreement with the ANN that --stop-when-sure keeps there [default: 99.3].",
+        panel=SIMULATION,
+    ),
+)
 read_out = click.option(
     "--read-out",
     type=click.Choice(["all", "late"]),
@@ -125,3 +140,17 @@ def source(
     told = method is not None or bool(changes)
     recipe = read_recipe(method or "default", changes) if told else None
     return Source(path, data, onnx, recipe, threads or available_cores())
+
+
+def wanted(stop_when_sure: bool, sure: float | None) -> float | None:
+    """Return the agreement, a fraction, from which an image may end early; None: it may not.
+
+    Raises DataError for --sure alone.
+    """
+    from spinn_convert.errors import DataError, Problem
+    from spinn_convert.jobs.stopping import WANTED
+
+    if sure is not None and not stop_when_sure:
+        what, fix = "has no effect: no image ends early", "add --stop-when-sure, or leave it out"
+        raise DataError([Problem(f"--sure {sure:g}", what, fix)])
+    return (WANTED if sure is None else sure / 100) if stop_when_sure else None

@@ -27,7 +27,7 @@ def result_table(report: dict[str, Any]) -> Table:
     network = report["network"]
     table = Table(
         show_header=False,
-        title=f"{report['images']} images, {report['steps']} steps each, on {report['backend']}",
+        title=f"{report['images']} images, {_steps(report)}, on {report['backend']}",
     )
     table.add_column(justify="left")
     table.add_column(justify="right")
@@ -45,19 +45,44 @@ def result_table(report: dict[str, Any]) -> Table:
     return table
 
 
+def _steps(report: dict[str, Any]) -> str:
+    if "stop" in report:
+        return f"{report['stop']['steps']['mean']:.1f} steps on average"
+    return f"{report['steps']} steps each"
+
+
 def _classified(report: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the scores of a classifier, each with its name."""
     from spinn_convert.results.report import shown_steps
 
     snn, depth, steps = report["snn"], report["network"]["depth"], report["steps"]
     first, alike = snn["first_step_within_half_percent"], snn["steps_to_99_percent_agreement"]
+    last = [
+        ("steps to ANN - 0.5 %", shown_steps(first, depth, steps)),
+        ("steps to 99 % agreement", shown_steps(alike, depth, steps)),
+    ]
+    if "stop" in report:
+        last = _stopped(report["stop"])
     return [
         ("ANN accuracy", f"{report['ann']['accuracy']:.2%}"),
         ("ReLU1 accuracy", f"{report['relu1']['accuracy']:.2%}"),
         ("SNN accuracy", f"{snn['accuracy']:.2%}"),
         ("SNN agrees with the ANN on", f"{snn['agreement']:.2%}"),
-        ("steps to ANN - 0.5 %", shown_steps(first, depth, steps)),
-        ("steps to 99 % agreement", shown_steps(alike, depth, steps)),
+        *last,
+    ]
+
+
+def _stopped(stop: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return how many steps images took until the network was sure, and what that saves."""
+    steps, known = stop["steps"], stop["calibration"]
+    fixed = known["fixed"]
+    return [
+        ("steps until sure, on average", f"{steps['mean']:.1f}"),
+        ("  9 of 10 images, all", f"{steps['of_90_percent']:.0f}, {steps['most']}"),
+        (f"on {known['images']:,} calibration images: agreement", f"{known['agreement']:.2%}"),
+        ("  steps, events", f"{known['steps']:.1f}, {known['synaptic_events']:,.0f}"),
+        (f"  all with {fixed['steps']} steps: agreement", f"{fixed['agreement']:.2%}"),
+        ("  events", f"{fixed['synaptic_events']:,.0f}"),
     ]
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.files import output
-from spinn_convert.jobs.prepare import NETWORK, Source, convert, prepare
+from spinn_convert.jobs.prepare import NETWORK, Source, convert, labelled, prepare
+from spinn_convert.jobs.stopping import check_stop, with_stop
 from spinn_convert.model import host
 from spinn_convert.model.load import Model
 from spinn_convert.network import store
@@ -17,9 +18,14 @@ from spinn_convert.network.records import Network
 
 @dataclass(frozen=True)
 class ConvertOptions:
-    """What to convert, and the folder to write: MODEL.spinn if none is given."""
+    """What to convert, and the folder to write: MODEL.spinn if none is given.
+
+    stop: agreement with the ANN, a fraction, with which images may end early (`jobs.stopping`);
+    None to leave that out.
+    """
 
     source: Source
+    stop: float | None = None
     out: Path | None = None
     overwrite: bool = False
 
@@ -33,7 +39,7 @@ class Converted:
 
 
 def execute(options: ConvertOptions, watch: Watch = unwatched) -> Converted:
-    """Convert a model and write network.npz to a new folder; nothing is simulated.
+    """Convert a model and write network.npz to a new folder; no test image is simulated.
 
     Raises the errors of every step; the folder then does not appear.
     """
@@ -44,7 +50,13 @@ def execute(options: ConvertOptions, watch: Watch = unwatched) -> Converted:
     target = options.out or Path(f"{source.stem}.spinn")
     with output.new_folder(target, options.overwrite, NETWORK) as folder:
         prepared = prepare(source)
+        if options.stop:
+            labelled(prepared, "stopped when sure")
+            check_stop(prepared.model, prepared.network)
         network = convert(prepared, watch)
+        if options.stop:
+            images, threads = prepared.dataset.calibration, source.threads
+            network = with_stop(prepared.model, network, images, options.stop, None, threads, watch)
         save(prepared.model, network, folder)
     return Converted(network, target)
 

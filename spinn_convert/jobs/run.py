@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from spinn_convert.files.scenes import Scenes
 from spinn_convert.jobs import detect
 from spinn_convert.jobs.prepare import NETWORK, Prepared, convert, labelled, prepare
 from spinn_convert.jobs.simulation import RunOptions, presented, settings_of, write_results
+from spinn_convert.jobs.stopping import check_stop, with_stop
 from spinn_convert.jobs.timing import Timing
 from spinn_convert.model import host
 from spinn_convert.model.classes import number, predictions, threshold
@@ -67,7 +68,7 @@ def execute(options: RunOptions, watch: Watch = unwatched) -> Outcome:
             prepared = prepare(source)
             check(prepared, options)
         with timing.phase("convert"):
-            network = convert(prepared, watch)
+            network = _stopping(prepared, convert(prepared, watch), options, watch)
         simulated: Simulated | detect.Detected
         if isinstance(prepared.dataset, Scenes):
             scenes = prepared.dataset
@@ -79,8 +80,23 @@ def execute(options: RunOptions, watch: Watch = unwatched) -> Outcome:
     return Outcome(network, simulated, content, target)
 
 
+def _stopping(prepared: Prepared, network: Network, options: RunOptions, watch: Watch) -> Network:
+    """Return the network with a bound that fits the options, its own one if that does."""
+    wanted, read_out = options.stop, options.read_out or default_read_out(network)
+    known = network.stop
+    if wanted is None or (known and (known.wanted, known.read_out) == (wanted, read_out)):
+        return network
+    images, threads = prepared.dataset.calibration, options.source.threads
+    network = replace(network, read_out=read_out)
+    return with_stop(prepared.model, network, images, wanted, options.steps, threads, watch)
+
+
 def check(prepared: Prepared, options: RunOptions) -> None:
     """Raise DataError or BackendError for problems that are found before anything is computed."""
+    if options.stop:
+        labelled(prepared, "stopped when sure")
+        check_stop(prepared.model, prepared.network)
+        backends.check_stop(options.backend)
     network, count = prepared.network, len(prepared.dataset.images)
     if options.images is not None and options.images > count:
         what = f"there are {count} test images"

@@ -23,15 +23,17 @@ class RunOptions:
     """What to run, on which simulator, and the folder to write; None for a default.
 
     images: number of test images; by default all, or as many as the backend presents in some
-    minutes. steps: time steps per image. read_out: "all" or "late". record: populations whose
-    spikes are saved, and "output" for the potentials of the output. board, connectors: as of
-    `network.recording.Settings`. out: by default MODEL.spinn.
+    minutes. steps: time steps per image. stop: agreement with the ANN, a fraction, with which an
+    image may end earlier (`jobs.stopping`); None for the same steps for all. read_out: "all" or
+    "late". record: populations whose spikes are saved, and "output" for the potentials of the
+    output. board, connectors: as of `network.recording.Settings`. out: by default MODEL.spinn.
     """
 
     source: Source
     backend: str = "reference"
     images: int | None = None
     steps: int | None = None
+    stop: float | None = None
     read_out: ReadOut | None = None
     board: Path | None = None
     connectors: Literal["lists", "convolutions", "auto"] | None = None
@@ -49,6 +51,7 @@ def settings_of(options: RunOptions, network: Network) -> Settings:
         recorded(options.record, network),
         options.board,
         options.connectors,
+        stop=network.stop if options.stop else None,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.linear.ops import Floats
-from spinn_convert.network.stopping import Stop
+from spinn_convert.network.records import Stop
 
 Progress = Callable[[int, int], None]
 """Called with (done, total), in images or parts of images."""

@@ -71,6 +71,31 @@ class Projection:
     delay: int
 
 
+@dataclass(frozen=True)
+class Stop:
+    """When an image ends: as soon as the network is sure of its class (see `network.stopping`).
+
+    bound: least lead of the best class, in activation of the output times steps. first: number of
+    steps before which no image ends. read_out: how the output is read, which the bound was chosen
+    for. wanted: agreement with the ANN, a fraction of the images.
+
+    What it did to `images` calibration images: agreement, steps and synaptic events per image,
+    beside those of `fixed_steps` steps for every image; 0 if it was not tried.
+    """
+
+    bound: float
+    first: int
+    read_out: Literal["all", "late"]
+    wanted: float
+    images: int = 0
+    agreement: float = 0.0
+    steps: float = 0.0
+    events: float = 0.0
+    fixed_steps: int = 0
+    fixed_agreement: float = 0.0
+    fixed_events: float = 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """Populations in topological order and their projections.
@@ -80,7 +105,7 @@ class Network:
     release = (1 + d) * depth. made_from: the model's path and SHA-256, and the method, as text.
     steps: time steps per image. read_out: "all" to read what the outputs have integrated since
     step 0, "late" to leave out the first steps. Both are set if the network was tuned for them;
-    None for the defaults of `network.timing`.
+    None for the defaults of `network.timing`. stop: when an image may end earlier, if calibrated.
     """
 
     populations: tuple[Population, ...]
@@ -90,6 +115,7 @@ class Network:
     made_from: Mapping[str, str] = field(default_factory=dict)
     steps: int | None = None
     read_out: Literal["all", "late"] | None = None
+    stop: Stop | None = None
 
     @property
     def reset(self) -> Literal["subtract", "constant"]:

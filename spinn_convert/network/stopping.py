@@ -10,32 +10,15 @@ Wald (1945), "Sequential Tests of Statistical Hypotheses", ends a test in the sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.linear.ops import Floats
 from spinn_convert.network import readout
+from spinn_convert.network.records import Stop
 
 FIRST = 4
 """Steps after the release, before which no image ends."""
-
-
-@dataclass(frozen=True)
-class Stop:
-    """When an image ends.
-
-    bound: least lead, in activation of the output times steps. first: number of steps before which
-    no image ends. read_out: how the output is read, which the bound was chosen for. agreement: with
-    the ANN, that was wanted, a fraction of the images.
-    """
-
-    bound: float
-    first: int
-    read_out: Literal["all", "late"]
-    agreement: float
 
 
 def leads(potential: Floats, read_out: str, release: int) -> NDArray[np.float64]:

@@ -22,17 +22,17 @@ from spinn_convert.files.archive import Arrays, read_arrays
 from spinn_convert.files.typed import originating_in, reasons, strict_converter
 from spinn_convert.linear.maps import LinearMap
 from spinn_convert.linear.ops import Conv, Dense, Gather, LinearOp, Scale
-from spinn_convert.network.records import Network, Population, Projection
+from spinn_convert.network.records import Network, Population, Projection, Stop
 from spinn_convert.network.store_check import check_network
 
-FORMAT = 2
+FORMAT = 3
 """Format that `save` writes."""
-READ = (1, 2)
-"""Formats that `load` reads; files of format 1 have no `steps` and `read_out`."""
+READ = (1, 2, 3)
+"""Formats that `load` reads; files of format 1 have no `steps` and `read_out`, 2 no `stop`."""
 REMEDY = "convert the model again"
 RECORDS = {
     record.__name__: record
-    for record in (Network, Population, Projection, LinearMap, Conv, Dense, Scale, Gather)
+    for record in (Network, Population, Projection, Stop, LinearMap, Conv, Dense, Scale, Gather)
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
+from math import inf, prod
 
 import numpy as np
 
@@ -31,8 +31,19 @@ def _population_problems(network: Network) -> Iterator[str]:
         yield f"weights have {network.bits} fractional bits, not 0 to {MOST_BITS}"
     if network.steps is not None and network.steps < 1:
         yield f"{network.steps} time steps"
+    yield from _stop_problems(network)
     for population in network.populations:
         yield from _values_problems(population)
+
+
+def _stop_problems(network: Network) -> Iterator[str]:
+    stop = network.stop
+    if stop is None:
+        return
+    if [p.size > 1 for p in network.readouts] != [True]:
+        yield "images end early, but it has no single output of several classes"
+    if not 0 < stop.bound < inf or stop.first < 1:
+        yield f"images end at a lead of {stop.bound} after {stop.first} steps or more"
 
 
 def _values_problems(p: Population) -> Iterator[str]:

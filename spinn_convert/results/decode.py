@@ -65,7 +65,8 @@ def snn_logits(
 ) -> Floats:
     """Return the file's output (B, T, classes) after every step of the spiking network.
 
-    read_out: "all" or "late", see `network.readout`.
+    After an image has ended, that is its last one. read_out: "all" or "late", see
+    `network.readout`.
     """
     steps = recording.settings.steps
     logits: list[Floats] = []
@@ -75,6 +76,8 @@ def snn_logits(
             flat = recording.readout[output.name][image].reshape(steps, -1)
             start = readout.starts(read_out, output.release, steps)
             active = readout.activations(flat, start, output.release)
+            taken = recording.taken[image]
+            active[taken:] = active[taken - 1]
             found[output.name] = active.reshape(steps, *output.shape)
         (shown,) = images[image : image + 1]
         repeated = np.broadcast_to(shown, (steps, *shown.shape))

@@ -139,6 +139,7 @@ def as_json(
         "images": images,
         "steps": recording.settings.steps,
         "settings": dict(settings),
+        **({"stop": stop_json(recording)} if recording.settings.stop else {}),
         **scored,
         "network": {
             "neurons": neurons(network),
@@ -148,9 +149,46 @@ def as_json(
         },
         "spikes_per_image": sum(float(c.mean()) for c in recording.spike_counts.values()),
         "synaptic_events_per_image": float(recording.synaptic_events.mean()),
+        **_within(recording),
         **({"board": dict(recording.details)} if recording.details else {}),
         "timing": {phase: round(seconds, 3) for phase, seconds in timing.items()},
         "versions": dict(versions),
+    }
+
+
+def _within(recording: Recording) -> dict[str, Any]:
+    """Return the synaptic events per image of runs of 1, 2 ... T steps, if they were counted."""
+    within = recording.events_within
+    return {} if within is None else {"synaptic_events_within": np.rint(within).tolist()}
+
+
+def stop_json(recording: Recording) -> dict[str, Any]:
+    """Return the part `stop` of report.json: the limit, and how many steps the images took.
+
+    `calibration` has both on the images that the limit was chosen on: with it, and without.
+    """
+    stop, taken = recording.settings.stop, recording.taken
+    if stop is None:
+        return {}
+    return {
+        "bound": stop.bound,
+        "wanted_agreement": stop.wanted,
+        "steps": {
+            "mean": float(taken.mean()),
+            "of_90_percent": float(np.quantile(taken, 0.9)),
+            "most": int(taken.max()),
+        },
+        "calibration": {
+            "images": stop.images,
+            "agreement": stop.agreement,
+            "steps": stop.steps,
+            "synaptic_events": stop.events,
+            "fixed": {
+                "agreement": stop.fixed_agreement,
+                "steps": stop.fixed_steps,
+                "synaptic_events": stop.fixed_events,
+            },
+        },
     }
 
 

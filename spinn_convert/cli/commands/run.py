@@ -32,6 +32,7 @@ FELL_SHORT = 1
 @options.boards
 @options.images
 @options.steps
+@options.stop
 @options.read_out
 @options.threads
 @click.option(
@@ -66,6 +67,8 @@ def run(
     as_json: bool,
     fail_under_agreement: float | None,
     fail_under_accuracy: float | None,
+    stop_when_sure: bool,
+    sure: float | None,
     **simulation: Any,
 ) -> int:
     """Convert MODEL.onnx, or take a network.npz; simulate test images; report accuracy and cost.
@@ -79,8 +82,9 @@ def run(
     from spinn_convert.results.gate import shortfalls
 
     source = options.source(model, data, method, changes, threads, onnx)
+    stop = options.wanted(stop_when_sure, sure)
     with watching() as watch:
-        outcome = job.execute(RunOptions(source, **simulation), watch)
+        outcome = job.execute(RunOptions(source, stop=stop, **simulation), watch)
     if as_json:
         print_json(outcome.report)
     else:
