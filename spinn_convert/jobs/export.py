@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from spinn_convert.backends.board.backend import clamp_problems, default_plan
 from spinn_convert.backends.board.plan import BoardPlan
 from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.files import output
-from spinn_convert.jobs.prepare import Prepared, Source, convert, labelled, prepare
-from spinn_convert.jobs.script import DATA, Shown, write_nest, write_spinnaker
+from spinn_convert.files.scenes import Scenes, Truth
+from spinn_convert.jobs.prepare import Prepared, Source, convert, prepare
+from spinn_convert.jobs.script import DATA, Arrays, Behind, Shown, write_nest, write_spinnaker
 from spinn_convert.model import host
+from spinn_convert.model.boxes import boxes_file
 from spinn_convert.model.classes import predictions, threshold
+from spinn_convert.model.detector import Detections
 from spinn_convert.network.recording import Settings, Stimulus, Watch, unwatched
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_read_out, default_steps
+from spinn_convert.results.detection import decode
 
 SIMULATORS = ("nest", "spinnaker")
 IMAGES = 25
@@ -50,8 +58,9 @@ def execute(options: ExportOptions, watch: Watch = unwatched) -> Path:
     with output.new_folder(target, options.overwrite, DATA) as folder:
         prepared = prepare(source)
         _check(prepared, options)
+        behind = _behind(prepared)
         network = convert(prepared, watch)
-        shown = _shown(prepared, network, options)
+        shown = _shown(prepared, network, behind, options, watch)
         if options.simulator == "nest":
             write_nest(network, shown, folder)
         else:
@@ -60,7 +69,7 @@ def execute(options: ExportOptions, watch: Watch = unwatched) -> Path:
 
 
 def _check(prepared: Prepared, options: ExportOptions) -> None:
-    problems, count = [], len(labelled(prepared, "exported").images)
+    problems, count = [], len(prepared.dataset.images)
     if options.images is not None and options.images > count:
         what = f"there are {count} test images"
         raise DataError([Problem(f"--images {options.images}", what, f"use {count} at most")])
@@ -74,19 +83,52 @@ def _check(prepared: Prepared, options: ExportOptions) -> None:
         raise BackendError(problems)
 
 
-def _shown(prepared: Prepared, network: Network, options: ExportOptions) -> Shown:
-    """Return the images that the script presents, with their labels and the ANN's classes."""
-    dataset = labelled(prepared, "exported")
-    model, threads = prepared.model, options.source.threads
-    count = options.images or min(IMAGES, len(dataset.images))
-    images = dataset.images[:count]
+def _behind(prepared: Prepared) -> Behind | None:
+    """Return what finds boxes in a detector's readouts; raises ModelError where nothing can."""
+    if not isinstance(prepared.dataset, Scenes):
+        return None
+    model = prepared.model
+    return Behind(boxes_file(model, decode.heads_of(model)), model.graph.outputs)
+
+
+def _shown(
+    prepared: Prepared,
+    network: Network,
+    behind: Behind | None,
+    options: ExportOptions,
+    watch: Watch,
+) -> Shown:
+    """Return the images that the script presents, and what is known of them."""
+    dataset, threads, model = prepared.dataset, options.source.threads, prepared.model
+    images = dataset.images.first(options.images or min(IMAGES, len(dataset.images)))
+    if isinstance(dataset, Scenes):
+        heads = decode.heads_of(model)
+        ann = decode.ann_detections(model, heads, images, threads, watch("ANN"))
+        known = known_boxes(ann, dataset.truth[: len(images)])
+    else:
+        classes = predictions(host.logits(model, images, threads), threshold(model))
+        known = {"labels": dataset.labels[: len(images)], "ann": classes}
     return Shown(
         host.core_input(model, images, threads),
-        dataset.labels[:count],
-        predictions(host.logits(model, images, threads), threshold(model)),
+        known,
         options.steps or default_steps(network, options.simulator == "spinnaker"),
         options.read_out or default_read_out(network),
+        behind,
     )
+
+
+def known_boxes(ann: Sequence[Detections], truth: Sequence[Truth]) -> Arrays:
+    """Return the boxes that the ANN finds, and those that are there, scene after scene."""
+    arrays: Arrays = {"scale": np.array([scene.scale for scene in truth])}
+    some: tuple[tuple[str, Sequence[Any], tuple[str, ...]], ...] = (
+        ("ann", ann, ("boxes", "scores", "labels")),
+        ("true", truth, ("boxes", "labels", "crowd")),
+    )
+    for name, scenes, parts in some:
+        arrays[f"{name}_boxes_per_image"] = np.array([len(scene.boxes) for scene in scenes])
+        for part in parts:
+            arrays[f"{name}_{part}"] = np.concatenate([getattr(scene, part) for scene in scenes])
+    return arrays
 
 
 def _plan(prepared: Prepared, network: Network, steps: int) -> BoardPlan:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from spinn_convert.backends.board.drive import Drive
@@ -22,41 +23,55 @@ from spinn_convert.linear.blocks import blocks, entries
 from spinn_convert.linear.maps import on_grid
 from spinn_convert.linear.ops import Floats
 from spinn_convert.network import readout
-from spinn_convert.network.rate import input_currents
+from spinn_convert.network.rate import columns, input_currents
 from spinn_convert.network.records import Network, Population, Projection
 
 SCRIPTS = Path(__file__).parent / "scripts"
 FASTLIST = Path(fastlist.__file__)
-DATA = "data.npz"
+DATA, HOST = "data.npz", "host.onnx"
 Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Behind:
+    """What is behind the readouts of a detector: `file` finds its boxes, as `model.boxes` says.
+
+    feeds: the file's input for each readout of the network, in order.
+    """
+
+    file: onnx.ModelProto
+    feeds: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
     """What a script presents: inputs of the network, and how to score the result.
 
-    values: of `Model.core_input`, (B, *input shape). labels, ann: classes (B,), true and as the ANN
-    predicts. steps: time steps per image. read_out: "all" or "late".
+    values: of `Model.core_input`, (B, *input shape). known: arrays that the result is compared
+    with; of a classifier `labels` and `ann`, classes (B,), true and as the ANN predicts, of a
+    detector those that scripts/detections.py names. steps: time steps per image. read_out: "all" or
+    "late". behind: None for a classifier.
     """
 
     values: Floats
-    labels: NDArray[np.int64]
-    ann: NDArray[np.int64]
+    known: Arrays
     steps: int
     read_out: str
+    behind: Behind | None = None
 
 
 def write_nest(network: Network, shown: Shown, folder: Path) -> None:
-    """Write run.py, for NEST, and data.npz into a folder.
+    """Write run.py, for NEST, and data.npz into a folder; host.onnx, too, if boxes are found by it.
 
-    Raises ConversionError when the network has several outputs.
+    Raises ConversionError when a classifier has several outputs.
     """
     arrays: Arrays = {}
-    header = _header(network, shown, shown.steps)
+    header = _header(network, shown)
     currents = input_currents(network, shown.values)
+    read = _read(network, shown, arrays)
     header["longest_delay"] = max((p.delay for p in network.synaptic()), default=1)
     header["populations"] = [
-        _population(p, network.bits, currents.get(p.name), arrays)
+        _population(p, network.bits, currents.get(p.name), arrays) | read.get(p.name, {})
         for p in network.populations
         if p.kind != "input"
     ]
@@ -65,17 +80,19 @@ def write_nest(network: Network, shown: Shown, folder: Path) -> None:
 
 
 def write_spinnaker(plan: BoardPlan, shown: Shown, folder: Path) -> None:
-    """Write run.py and fastlist.py, for sPyNNaker, and data.npz into a folder.
+    """Write run.py and fastlist.py, for sPyNNaker, and the same data as for NEST into a folder.
 
-    Raises ConversionError when the network has several outputs, BackendError when an input exceeds
+    Raises ConversionError when a classifier has several outputs, BackendError when an input exceeds
     the board's range.
     """
     arrays: Arrays = {}
-    header = _header(plan.network, shown, shown.steps)
+    header = _header(plan.network, shown)
     header["ticks"] = ticks(shown.steps)
     drives = plan.image_drives(input_currents(plan.network, shown.values))
+    read = _read(plan.network, shown, arrays, {p.name: p.theta for p in plan.populations})
     header["populations"] = [
-        _board_population(p, drives.get(p.name), arrays) for p in plan.populations
+        _board_population(p, drives.get(p.name), arrays) | read.get(p.name, {})
+        for p in plan.populations
     ]
     header["projections"] = [
         _projection(p, 0, arrays) | {"lsb": plan.by_name[p.target].weight_lsb}
@@ -85,13 +102,42 @@ def write_spinnaker(plan: BoardPlan, shown: Shown, folder: Path) -> None:
     _write(header, shown, arrays, files, folder)
 
 
-def _header(network: Network, shown: Shown, steps: int) -> dict[str, Any]:
-    if len(network.readouts) != 1:
+def _header(network: Network, shown: Shown) -> dict[str, Any]:
+    if shown.behind is None and len(network.readouts) != 1:
         what = f"has {len(network.readouts)} outputs"
-        fix = "scripts are written for classifiers with one vector of logits"
+        fix = "scripts are written for detectors, and for classifiers with one vector of logits"
         raise ConversionError([Problem("export", what, fix)])
-    since = int(readout.starts(shown.read_out, network.readouts[0].release, steps)[-1])
-    return {"made_from": dict(network.made_from), "steps": steps, "since": since}
+    return {
+        "made_from": dict(network.made_from),
+        "steps": shown.steps,
+        "images": len(shown.values),
+        "detector": shown.behind is not None,
+    }
+
+
+def _read(
+    network: Network, shown: Shown, arrays: Arrays, theta: Mapping[str, float] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return for each readout what the header says about reading it.
+
+    since: step from which its potential is read. Of a detector also feed: input of host.onnx,
+    shape: of that, without batch, and activation: array of what each unit of potential stands for.
+    theta: such units in a threshold; None for one.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    for number, output in enumerate(network.readouts):
+        since = int(readout.starts(shown.read_out, output.release, shown.steps)[-1])
+        entries[output.name] = {"since": since}
+        if shown.behind is not None:
+            counted = max(shown.steps - max(since, output.release), 1)
+            unit = counted * (theta[output.name] if theta else 1.0)
+            activation = np.broadcast_to(columns(output) / unit, output.shape).astype(float).ravel()
+            entries[output.name] |= {
+                "feed": shown.behind.feeds[number],
+                "shape": output.shape,
+                "activation": _store(arrays, activation),
+            }
+    return entries
 
 
 def _write(
@@ -101,11 +147,13 @@ def _write(
     files: Mapping[str, Path],
     folder: Path,
 ) -> None:
-    known: Arrays = {"labels": shown.labels, "ann": shown.ann}
+    if shown.behind is not None:
+        files = {**files, "detections.py": SCRIPTS / "detections.py"}
+        (folder / HOST).write_bytes(shown.behind.file.SerializeToString())
     text = np.frombuffer(json.dumps(header).encode(), np.uint8)
     for name, source in files.items():
         shutil.copyfile(source, folder / name)
-    np.savez_compressed(folder / DATA, allow_pickle=False, header=text, **known, **arrays)
+    np.savez_compressed(folder / DATA, allow_pickle=False, header=text, **shown.known, **arrays)
 
 
 def _board_population(

@@ -162,16 +162,19 @@ def _declared(value: onnx.ValueInfoProto) -> tuple[str, int]:
 
 def whole_detections(model: Model, found: Sequence[NDArray[Any]]) -> Detections:
     """Return the boxes of one image from the three outputs of a whole file, best first."""
-    kinds = [_declared(value) for value in model.source.proto.graph.output]
-    boxes, scores, labels = (
-        np.asarray(found[kinds.index(kind)]) for kind in (("f", 2), ("f", 1), ("i", 1))
-    )
+    boxes, scores, labels = (np.asarray(found[number]) for number in order_of_outputs(model))
     order = np.argsort(-scores, kind="stable")
     return Detections(
         boxes[order].astype(np.float32).reshape(-1, 4),
         scores[order].astype(np.float32),
         labels[order].astype(np.int64),
     )
+
+
+def order_of_outputs(model: Model) -> list[int]:
+    """Return which outputs of a whole file are boxes, scores and labels."""
+    kinds = [_declared(value) for value in model.source.proto.graph.output]
+    return [kinds.index(kind) for kind in (("f", 2), ("f", 1), ("i", 1))]
 
 
 def read_heads(model: Model, path: Path | None = None) -> Heads:
@@ -215,10 +218,14 @@ def read_heads(model: Model, path: Path | None = None) -> Heads:
 
 def heads_detections(model: Model, heads: Heads, found: Sequence[Floats]) -> list[Detections]:
     """Return the boxes of B images from the two outputs of the heads, (B, anchors, ...)."""
-    shapes = [shape for _, shape in model.outputs]
-    deltas = max(i for i, shape in enumerate(shapes) if shape is not None and shape[1] == 4)
-    size = model.image_shape[-2:]
+    deltas, size = deltas_of(model), model.image_shape[-2:]
     return [
         heads.detections(scores, moves, size)
         for scores, moves in zip(found[1 - deltas], found[deltas])
     ]
+
+
+def deltas_of(model: Model) -> int:
+    """Return which of the two outputs of the heads has four numbers per anchor."""
+    shapes = [shape for _, shape in model.outputs]
+    return max(i for i, shape in enumerate(shapes) if shape is not None and shape[1] == 4)

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import io
-import json
-import os
-import subprocess
-import sys
-from contextlib import redirect_stderr
-
 import numpy as np
 import pytest
 from support.networks import pooled_model
 from support.places import EXAMPLES
+from support.scripts import on_emulated_board, run_script
 
 from spinn_convert.conversion.method import Method
 from spinn_convert.errors import DataError
@@ -23,20 +16,6 @@ from spinn_convert.jobs.export import ExportOptions
 from spinn_convert.jobs.prepare import Source
 from spinn_convert.jobs.recipe import Recipe
 from spinn_convert.jobs.simulation import RunOptions
-
-
-def run_script(folder, tmp_path, *arguments):
-    """Run it where spinn_convert cannot be imported."""
-    (tmp_path / "blocked").mkdir()
-    (tmp_path / "blocked" / "spinn_convert.py").write_text("raise ImportError('not here')\n")
-    return subprocess.run(
-        [sys.executable, str(folder / "run.py"), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "blocked")},
-    )
 
 
 def small_source(write_model, method, count=20):
@@ -89,33 +68,16 @@ def test_script_of_the_example_runs(tmp_path):
 @pytest.mark.spinnaker
 def test_spinnaker_script_builds_what_the_arithmetic_computes(write_model, tmp_path):
     """Its populations, run by the shipped binaries in software, give the recorded potentials."""
-    from spinn_convert.backends.spinnaker.home import spinnaker_home
-    from spinn_convert.emulator.board import Board
-    from spinn_convert.emulator.snapshot import snapshot
-
     source = small_source(write_model, Method(dead_channels="layer"), 4)
     options = RunOptions(source, "spinnaker-integers", steps=40, out=tmp_path / "out")
     recording = job.execute(options).simulated.recording
     export.execute(ExportOptions(source, "spinnaker", steps=40, out=tmp_path / "script"))
     assert (tmp_path / "script" / "fastlist.py").exists()
-    spec = importlib.util.spec_from_file_location("run", tmp_path / "script" / "run.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    data = dict(np.load(tmp_path / "script" / "data.npz"))
-    header = json.loads(data["header"].tobytes())
-    with spinnaker_home(tmp_path / "home"), redirect_stderr(io.StringIO()):
-        import pyNN.spiNNaker as sim
-
-        sim.setup(timestep=1.0)
-        populations = script.build(sim, header, data)
-        script.set_image(populations, header, data, 2)
-        sim.run(header["ticks"])
-        board = Board(snapshot(header["ticks"]))
-        sim.end()
-    potentials = board.run(header["ticks"], lambda step: None).potentials["y"]
+    script, header, _, found = on_emulated_board(tmp_path / "script", 2, tmp_path)
+    potentials = found["y"]
     theta = recording.plan.by_name["y"].theta
     expected = recording.readout["y"][2]
     assert np.array_equal((potentials[1:41] / theta).astype(np.float32), expected)
-    start = header["since"]
-    gain = script.gained(potentials, header) / theta
+    start = header["populations"][-1]["since"]
+    gain = script.gained(potentials, 40, start) / theta
     assert gain == pytest.approx(expected[39] - expected[start - 1], abs=1e-6)

@@ -10,6 +10,8 @@ the step of its release, before which it keeps its potential and ignores input. 
 and a spike subtracts it (or sets V to v_reset, if there is one). The output never spikes; its
 potential is read. A projection is a sum of blocks: every connection between channels (output,
 source, weight) is made at every pair of places, that is spatial positions (post, pre).
+
+A detector has several outputs. detections.py makes boxes of their potentials; it needs onnxruntime.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -127,31 +130,43 @@ def build(header: dict[str, Any], data: Any) -> dict[str, Any]:
     return {name: population.node_collection for name, population in populations.items()}
 
 
-def present(header: dict[str, Any], data: Any, nodes: dict[str, Any], image: int) -> Any:
-    """Present one image; return what the output's potential has gained since step `since`."""
+def present(header: dict[str, Any], data: Any, nodes: dict[str, Any], image: int) -> dict[str, Any]:
+    """Present one image; return what each output's potential has gained since its step `since`."""
     for population in header["populations"]:  # silence all, and let spikes in flight arrive
         nodes[population["name"]].set(V_th=NEVER)
         if population["currents"]:
             nodes[population["name"]].set(I_e=data[population["currents"]][image])
     nest.Simulate(header["longest_delay"] + 1.0)
-    output = next(p["name"] for p in header["populations"] if p["kind"] == "readout")
-    before, now = np.zeros(1), 0
-    releases = {p["release"] for p in header["populations"]}
-    for stop in sorted({*releases, header["since"], header["steps"]}):
+    outputs = [p for p in header["populations"] if p["kind"] == "readout"]
+    before: dict[str, Any] = {}
+    steps, now = header["steps"], 0
+    moments = {p["release"] for p in header["populations"]} | {p["since"] for p in outputs}
+    for stop in sorted({*(moment for moment in moments if moment < steps), steps}):
         if stop > now:
             nest.Simulate(float(stop - now))
             now = stop
-        if stop == header["since"]:
-            before = np.array(nodes[output].get("V_m"))
+        for population in outputs:
+            if population["since"] == stop:
+                before[population["name"]] = potential(nodes[population["name"]])
         for population in header["populations"]:
-            if population["release"] == stop:
+            if population["release"] == stop < steps:
                 spiking = population["kind"] == "spiking"
                 nodes[population["name"]].set(
                     V_m=data[population["v_init"]], V_th=1.0 if spiking else NEVER
                 )
-                if population["name"] == output and stop >= header["since"]:
-                    before = np.zeros(1)
-    return np.array(nodes[output].get("V_m")) - before
+                if population["kind"] == "readout" and stop >= population["since"]:
+                    before[population["name"]] = np.zeros(1)
+    return {
+        p["name"]: potential(nodes[p["name"]]) - before[p["name"]]
+        if p["release"] < steps
+        else np.zeros(p["size"])
+        for p in outputs
+    }
+
+
+def potential(nodes: Any) -> Any:
+    """Return V of some neurons; NEST gives a number, not a vector, of one."""
+    return np.atleast_1d(nodes.get("V_m"))
 
 
 def answer(logits: Any) -> int:
@@ -159,11 +174,24 @@ def answer(logits: Any) -> int:
     return int(logits[0] > 0) if len(logits) == 1 else int(logits.argmax())
 
 
+def classify(data: Any, images: int, gained: Iterator[dict[str, Any]]) -> None:
+    """Print the accuracy of a classifier, given what its output gained with each image."""
+    right = same = 0
+    for image, outputs in enumerate(gained):
+        predicted = answer(*outputs.values())
+        right += predicted == data["labels"][image]
+        same += predicted == data["ann"][image]
+        print(f"\rimage {image + 1} of {images}", end="", flush=True)
+    ann = (data["ann"][:images] == data["labels"][:images]).mean()
+    print(f"\nANN {ann:.2%}, SNN {right / images:.2%}, agreement {same / images:.2%}")
+
+
 def main() -> None:
-    """Build once, present the images one after another, print the accuracy."""
+    """Build once, present the images one after another, print what was found."""
     data = dict(np.load(Path(__file__).parent / "data.npz"))
     header = json.loads(data["header"].tobytes())
-    images = min(len(data["labels"]), *map(int, sys.argv[1:2] or ["1000000000"]))
+    detections = import_module("detections") if header["detector"] else None
+    images = min(header["images"], *map(int, sys.argv[1:2] or ["1000000000"]))
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -177,14 +205,11 @@ def main() -> None:
         )
         nodes = build(header, data)
         print(f"built in {time.perf_counter() - started:.0f} s")
-        right = same = 0
-        for image in range(images):
-            predicted = answer(present(header, data, nodes, image))
-            right += predicted == data["labels"][image]
-            same += predicted == data["ann"][image]
-            print(f"\rimage {image + 1} of {images}", end="", flush=True)
-    ann = (data["ann"][:images] == data["labels"][:images]).mean()
-    print(f"\nANN {ann:.2%}, SNN {right / images:.2%}, agreement {same / images:.2%}")
+        gained = (present(header, data, nodes, image) for image in range(images))
+        if detections:
+            detections.report(header, data, images, gained)
+        else:
+            classify(data, images, gained)
 
 
 if __name__ == "__main__":

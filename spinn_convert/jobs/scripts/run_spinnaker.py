@@ -8,7 +8,8 @@ The neurons are sPyNNaker's IF_curr_exp with time constants that make the synapt
 it receives: it is the integrator, and the membrane potential follows it. An inhibitory projection
 of every neuron onto itself, with the threshold as its weight, subtracts that after a spike. A
 constant current (bias and image) is an i_offset, with an initial current that cancels it until the
-release. The output never spikes; its potential is read, and saved in output.pkl, which Neo reads.
+release. The output never spikes; its potential is read, and saved in output.pkl, which Neo reads. A
+detector has several outputs, each saved; detections.py makes boxes of them, with onnxruntime.
 
 data.npz holds the network as arrays; `header` is JSON and names them. A projection is a sum of
 blocks: every connection between channels (output, source, weight in units of `lsb`) is made at
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +98,12 @@ def set_image(populations: dict[str, Any], header: dict[str, Any], data: Any, im
             set_drive(populations[entry["name"]], i_offset, isyn_exc)
 
 
-def gained(potentials: Any, header: dict[str, Any]) -> Any:
+def gained(potentials: Any, steps: int, since: int) -> Any:
     """Return how much the output's potential grew from step `since` on.
 
     V is recorded before each update, so its value after the last step is at index `steps`.
     """
-    return potentials[header["steps"]] - potentials[header["since"]]
+    return potentials[steps] - potentials[since]
 
 
 def answer(logits: Any) -> int:
@@ -109,30 +111,44 @@ def answer(logits: Any) -> int:
     return int(logits[0] > 0) if len(logits) == 1 else int(logits.argmax())
 
 
+def classify(data: Any, images: int, outputs: list[dict[str, Any]]) -> None:
+    """Print the accuracy of a classifier, given what its output gained with each image."""
+    predicted = [answer(*output.values()) for output in outputs]
+    labels, ann = data["labels"][:images], data["ann"][:images]
+    print(f"ANN {(ann == labels).mean():.2%}, SNN {(predicted == labels).mean():.2%}", end=", ")
+    print(f"agreement {(predicted == ann).mean():.2%}")
+
+
 def main() -> None:
-    """Map once, run the images one after another, print the accuracy."""
+    """Map once, run the images one after another, print what was found."""
     import pyNN.spiNNaker as sim
     from fastlist import fast_rows
 
     data = dict(np.load(Path(__file__).parent / "data.npz"))
     header = json.loads(data["header"].tobytes())
-    images = min(len(data["labels"]), *map(int, sys.argv[1:2] or ["1000000000"]))
+    detections = import_module("detections") if header["detector"] else None
+    images = min(header["images"], *map(int, sys.argv[1:2] or ["1000000000"]))
     sim.setup(timestep=1.0)
     with fast_rows():  # the stock way to make rows takes hours for large layers
         populations = build(sim, header, data)
-        output = next(p["name"] for p in header["populations"] if p["kind"] == "readout")
         for image in range(images):
             if image:
                 sim.reset()
             set_image(populations, header, data, image)
             sim.run(header["ticks"])
-    segments = populations[output].get_data("v").segments
-    populations[output].write_data("output.pkl", "v")
-    predicted = [answer(gained(s.analogsignals[0].magnitude, header)) for s in segments]
+    outputs: list[dict[str, Any]] = [{} for _ in range(images)]
+    readouts = [p for p in header["populations"] if p["kind"] == "readout"]
+    for number, entry in enumerate(readouts):
+        name = entry["name"]
+        for output, segment in zip(outputs, populations[name].get_data("v").segments):
+            potentials = segment.analogsignals[0].magnitude
+            output[name] = gained(potentials, header["steps"], entry["since"])
+        populations[name].write_data(f"output{number or ''}.pkl", "v")
     sim.end()
-    labels, ann = data["labels"][:images], data["ann"][:images]
-    print(f"ANN {(ann == labels).mean():.2%}, SNN {(predicted == labels).mean():.2%}", end=", ")
-    print(f"agreement {(predicted == ann).mean():.2%}")
+    if detections:
+        detections.report(header, data, images, outputs)
+    else:
+        classify(data, images, outputs)
 
 
 if __name__ == "__main__":
