@@ -37,8 +37,8 @@ from spinn_convert.network.recording import (
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_read_out, default_steps
 from spinn_convert.results import decode, report
-from spinn_convert.results.detection import decode as detections
-from spinn_convert.results.detection.scores import DetectorScores, compare
+from spinn_convert.results.detection import scoring
+from spinn_convert.results.detection.scores import DetectorScores
 from spinn_convert.results.report import Scores
 
 Backend = Literal["reference", "nest", "spinnaker", "spinnaker-integers"]
@@ -182,13 +182,13 @@ def score(
     whose spikes come before their inhibition; None for the network's own. Raises DataError where
     the numbers of images differ, ModelError if the model's output is no vector of logits.
     """
+    number_of(model)
     limit = threshold(model)
     truth, cores = np.asarray(labels, np.int64), threads or available_cores()
     count = len(recording.synaptic_events)
     if not count == len(images) == len(truth):
         what = f"{count} images recorded, {len(images)} images and {len(truth)} labels given"
         raise DataError([Problem("score", what, "give the images that were presented")])
-    number_of(model)
     decoding = decode.decoder(model, network, cores)
     values = host.core_input(model, images, cores)
     relu1 = decode.relu1_logits(network, values, images, decoding, cores, silent)
@@ -211,21 +211,17 @@ def score_detections(
 
     recording: of `images`, (B, *image shape), the model's input; truth: what is on each, as
     `load_scenes` returns it. steps: numbers of steps after which the SNN is scored; none for the
-    last only. read_out: as for `score`. Raises DataError where the numbers of images differ, or
-    for a file of heads without its anchors, MODEL.anchors.json.
+    last only. read_out: as for `score`. Raises DataError where the numbers of images differ, for
+    steps whose potentials were not kept, or for a file of heads without its anchors,
+    MODEL.anchors.json; ModelError for a classifier.
     """
     count, cores = len(recording.synaptic_events), threads or available_cores()
     if not count == len(images) == len(truth):
         what = f"{count} images recorded, {len(images)} images and {len(truth)} truths given"
         raise DataError([Problem("score_detections", what, "give the images presented")])
-    heads = detections.heads_of(model)
-    decoding = detections.decoder(model, heads, network, cores)
-    ann = detections.ann_detections(model, heads, images, cores, silent)
-    values, how = host.core_input(model, images, cores), read_out or default_read_out(network)
-    relu1 = detections.rate_detections(network, values, images, decoding, cores, silent)
     at = tuple(steps) or (recording.settings.steps,)
-    found = detections.snn_detections(network, recording, images, decoding, how, at, silent)
-    return compare(ann, relu1, list(zip(*found)), at, truth)
+    how = read_out or default_read_out(network)
+    return scoring.score(model, network, recording, images, truth, at, how, cores, unwatched)
 
 
 def _settings(

@@ -25,14 +25,7 @@ SHOWN_LOSS = 0.01
 def result_table(report: dict[str, Any]) -> Table:
     """Return the table of accuracy, cost and times that `run` prints."""
     network = report["network"]
-    table = Table(
-        show_header=False,
-        title=f"{report['images']} images, {_steps(report)}, on {report['backend']}",
-    )
-    table.add_column(justify="left")
-    table.add_column(justify="right")
-    for label, shown in _detected(report) if "map" in report["ann"] else _classified(report):
-        table.add_row(label, shown)
+    table = _pairs(report, _detected(report) if "map" in report["ann"] else _classified(report))
     table.add_section()
     table.add_row("neurons", f"{network['neurons']:,}")
     table.add_row("synapses", f"{network['synapses']:,}")
@@ -42,6 +35,25 @@ def result_table(report: dict[str, Any]) -> Table:
     )
     for phase, seconds in report["timing"].items():
         table.add_row(f"time: {phase}", f"{seconds:.1f} s")
+    return table
+
+
+def detector_table(content: dict[str, Any]) -> Table:
+    """Return the table of a detector's recording: mAP, boxes alike, and steps to the ANN's mAP."""
+    return _pairs(content, _detected(content))
+
+
+def _title(content: dict[str, Any]) -> str:
+    return f"{content['images']} images, {_steps(content)}, on {content['backend']}"
+
+
+def _pairs(content: dict[str, Any], rows: list[tuple[str, str]]) -> Table:
+    """Return a table of names and what is shown for them, under what was simulated."""
+    table = Table(show_header=False, title=_title(content))
+    table.add_column(justify="left")
+    table.add_column(justify="right")
+    for label, shown in rows:
+        table.add_row(label, shown)
     return table
 
 
@@ -157,8 +169,7 @@ def loss_table(report: dict[str, Any]) -> Table | None:
 def score_table(content: dict[str, Any]) -> Table:
     """Return accuracy and agreement of a recording at ten steps, and steps to ANN - 0.5 %."""
     snn = content["snn"]
-    title = f"{content['images']} images, {content['steps']} steps each, on {content['backend']}"
-    table = Table(title=title, show_header=True)
+    table = Table(title=_title(content), show_header=True)
     columns = ["step", "SNN accuracy"] + (["agrees with the ANN on"] if "agreement" in snn else [])
     for column in columns:
         table.add_column(column, justify="right")

@@ -10,20 +10,23 @@ import numpy as np
 
 from spinn_convert import backends
 from spinn_convert.conversion.steps import SIZING_IMAGES
-from spinn_convert.errors import BackendError, Problem
+from spinn_convert.errors import DataError, Problem
 from spinn_convert.files.scenes import Scenes
 from spinn_convert.jobs.prepare import Prepared
 from spinn_convert.jobs.simulation import RunOptions, presented, settings_of, write_results
 from spinn_convert.jobs.timing import Timing
 from spinn_convert.model import host
 from spinn_convert.model.detector import Detections
-from spinn_convert.network.recording import Recording, Stimulus, Watch, unwatched
+from spinn_convert.network.recording import Recording, Settings, Stimulus, Watch, unwatched
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_read_out
-from spinn_convert.results.detection import decode, picture, scores
+from spinn_convert.results import neo_file
+from spinn_convert.results.detection import decode, picture, recorded, scores
 
 EVERY = 5
 """Steps between two scores."""
+MOST_RECORDED = 2 * 10**9
+"""Bytes of potentials that are saved at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +60,6 @@ def simulate(
 
     Raises BackendError where the backend cannot run it.
     """
-    if "output" in options.record:
-        what, fix = "a detector's outputs are too many to store", "leave it out"
-        raise BackendError([Problem("--record output", what, fix)])
     timing, model, threads = timing or Timing(), prepared.model, options.source.threads
     backend, count = backends.find(options.backend), presented(options, len(scenes.images))
     images, truth = scenes.images.first(count), scenes.truth[:count]
@@ -70,10 +70,7 @@ def simulate(
     run = decode.decoder(model, heads, network, threads)
     with timing.phase("relu1"):
         relu1 = decode.rate_detections(network, values, images, run, threads, watch("ReLU1"))
-    read_out = options.read_out or default_read_out(network)
-    settings = settings_of(options, network)
-    scored, needed = decode.sampled_steps(network, settings.steps, read_out, EVERY)
-    settings = replace(settings, sampled=needed)
+    settings, scored, read_out = _sampling(network, options)
     sizing = host.core_input(model, scenes.calibration[:SIZING_IMAGES], threads)
     progress = watch(f"SNN on {options.backend}")
     recording = backend.run(network, Stimulus(values, sizing), settings, progress)
@@ -96,6 +93,30 @@ def simulate(
         _suspicions(scenes, result, ann),
         timing.seconds,
     )
+
+
+def check(network: Network, scenes: Scenes, options: RunOptions) -> None:
+    """Raise DataError for potentials that are too many to save; network: a draft is enough."""
+    if "output" not in options.record:
+        return
+    settings, _, _ = _sampling(network, options)
+    count = presented(options, len(scenes.images))
+    size = recorded.size_of(network, count, settings.sampled or ())
+    if size > MOST_RECORDED:
+        fitting = count * MOST_RECORDED // size
+        what = f"the potentials of {count} scenes would take {size / 1e9:,.1f} GB"
+        fix = (
+            f"give --images {fitting} at most" if fitting else "leave it out, or give fewer --steps"
+        )
+        raise DataError([Problem("--record output", what, fix)])
+
+
+def _sampling(network: Network, options: RunOptions) -> tuple[Settings, tuple[int, ...], ReadOut]:
+    """Return the settings with the steps to keep, those that are scored, and the read-out."""
+    read_out = options.read_out or default_read_out(network)
+    settings = settings_of(options, network)
+    scored, needed = decode.sampled_steps(network, settings.steps, read_out, EVERY)
+    return replace(settings, sampled=needed), scored, read_out
 
 
 def _suspicions(
@@ -131,6 +152,10 @@ def write(
         detected.seconds,
         folder,
     )
+    if "output" in options.record:
+        scored, read_out = detected.scores.steps, detected.read_out
+        block = recorded.output_block(detected.recording, network, scored, read_out)
+        neo_file.save(block, folder / "recording.nix")
     title = f"{prepared.model.path.name} on {options.backend}, {len(detected.ann)} scenes"
     picture.draw_scores(detected.scores, title, folder / "map.png")
     columns = [("ANN", detected.ann)] + [

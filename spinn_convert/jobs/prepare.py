@@ -68,18 +68,29 @@ def prepare(source: Source) -> Prepared:
     if source.onnx is not None and not source.is_network:
         what, fix = f"{source.path} is an ONNX file itself", "leave --onnx out"
         raise DataError([Problem(f"--onnx {source.onnx}", what, fix)])
-    found = stored(source) if source.is_network else None
-    path = source.path if found is None else _origin(source, found)
+    if source.is_network:
+        found = stored(source)
+        model, data = model_of(source, found)
+    else:
+        data = data_of(source, source.path)
+        model, recipe = load(source.path, image_shape(data)), source.recipe or Recipe()
+        found = recipe.onto(draft(model, recipe.method))
+    return Prepared(source, model, dataset_of(model, data), found)
+
+
+def model_of(source: Source, network: Network) -> tuple[Model, Path]:
+    """Return the model that the network of a source was made from, and where its images are.
+
+    Raises DataError if the ONNX file is not found or is another one, ModelError if it is damaged.
+    """
+    path = _origin(source, network)
     data = data_of(source, path)
     model = load(path, image_shape(data))
-    if found is None:
-        recipe = source.recipe or Recipe()
-        found = recipe.onto(draft(model, recipe.method))
-    elif found.made_from.get("sha256") != model.source.sha256:
+    if network.made_from.get("sha256") != model.source.sha256:
         what = f"was converted from another model than {path}"
         fix = "name that model with --onnx, or convert again"
         raise DataError([Problem(str(source.path), what, fix)])
-    return Prepared(source, model, dataset_of(model, data), found)
+    return model, data
 
 
 def data_of(source: Source, model: Path) -> Path:

@@ -104,6 +104,8 @@ def check(prepared: Prepared, options: RunOptions) -> None:
     problems = backends.check(options.backend, network, settings_of(options, network))
     if problems:
         raise BackendError(problems)
+    if isinstance(prepared.dataset, Scenes):
+        detect.check(network, prepared.dataset, options)
 
 
 def simulate(

@@ -1,9 +1,9 @@
-"""Recording <-> Neo blocks in NIX files, PyNN's own exchange format; scores of any such file.
+"""Recording <-> Neo blocks in NIX files, PyNN's own exchange format.
 
 A file of ours has one segment, one image of T steps after another: recording.nix an analog signal
 per readout and epochs "image" that say where each begins, spikes.nix the spikes of the recorded
 populations, as arrays. A file that PyNN wrote with `population.write_data` has one segment per
-image, with the signal "v".
+image, with the signal "v". `detection.recorded` has recording.nix of a detector.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def output_block(
     import quantities as pq
 
     steps, images = recording.settings.steps, len(predictions)
-    block, segment = _new_block(recording, network)
+    block, segment = new_block(recording, network)
     block.annotate(read_out=read_out)
     for readout in network.readouts:
         potentials = recording.readout[readout.name].reshape(images * steps, -1)
@@ -91,7 +91,7 @@ def spike_block(recording: Recording, network: Network) -> Any:
     import neo
     import quantities as pq
 
-    block, segment = _new_block(recording, network)
+    block, segment = new_block(recording, network)
     sizes = {population.name: population.size for population in network.spiking}
     for name, rows in recording.spikes.items():
         since_start = rows[:, 0].astype(np.int64) * recording.settings.steps + rows[:, 1]
@@ -167,7 +167,8 @@ def _milliseconds(signal: Any) -> NDArray[np.float64]:
     return np.asarray(signal.times.rescale("ms").magnitude, np.float64)
 
 
-def _new_block(recording: Recording, network: Network) -> tuple[Any, Any]:
+def new_block(recording: Recording, network: Network) -> tuple[Any, Any]:
+    """Return a block that says what was recorded, and its only segment."""
     import neo
 
     block = neo.Block(
@@ -200,12 +201,25 @@ def read(path: Path) -> Any:
     if not path.is_file():
         raise DataError([Problem(str(path), "no such file", "check the path")])
     try:
+        if path.suffix == ".nix":  # which get_io would open to write, too
+            return neo.io.NixIO(str(path), mode="ro").read_block()
         return neo.get_io(str(path)).read_block()
     except Exception as error:  # each of Neo's formats raises types of its own
         reason = str(error).strip().splitlines() or [type(error).__name__]
         what = f"Neo cannot read this as a recording ({reason[0]})"
         fix = "give a file of --record, or one that PyNN's write_data wrote"
         raise DataError([Problem(str(path), what, fix)]) from error
+
+
+def check_model(path: Path, block: Any, file: Path, network: Network) -> None:
+    """Raise DataError if a recording says that it is of another model than a network.
+
+    path, file: of the recording and of the network.
+    """
+    ours, theirs = network.made_from.get("sha256", ""), block.annotations.get("sha256")
+    if theirs not in (None, ours):
+        what = f"was recorded from another model ({str(theirs)[:12]}..., not {ours[:12]}...)"
+        raise DataError([Problem(str(path), what, f"record {file} again")])
 
 
 def potentials(path: Path, block: Any, readout: str | None) -> tuple[Floats, int]:

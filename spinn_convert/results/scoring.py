@@ -17,17 +17,22 @@ from spinn_convert.results import report
 
 
 def score_recording(
-    path: Path, labels: Path, network: Path | None, signal: str | None, read_out: str | None
+    path: Path,
+    block: Any,
+    labels: Path,
+    network: Path | None,
+    signal: str | None,
+    read_out: str | None,
 ) -> dict[str, Any]:
     """Return accuracy and agreement over time steps of the output potentials in a Neo file.
 
-    labels: .npz with the array `labels`, or .npy, in the order of the recording's images; there may
-    be more. network: network.npz, to check that the recording is of this network, and for the step
-    from which its output integrates. signal: name of the output's signal in the file; None if that
-    is clear. read_out: "all" or "late"; None for what the recording says, "all" if it says nothing.
+    path, block: the file, and what `neo_file.read` returns of it. labels: .npz with the array
+    `labels`, or .npy, in the order of the recording's images; there may be more. network:
+    network.npz, to check that the recording is of this network, and for the step from which its
+    output integrates. signal: name of the output's signal in the file; None if that is clear.
+    read_out: "all" or "late"; None for what the recording says, "all" if it says nothing.
     Raises DataError when they do not fit each other.
     """
-    block = neo_recording.read(path)
     potentials, release = neo_recording.potentials(path, block, signal)
     images, steps, outputs = potentials.shape
     truth = _fitting(labels, load_labels(labels), path, images, outputs)
@@ -69,11 +74,8 @@ def _fitting(
 def _release(network: Path, path: Path, block: Any, outputs: int) -> int:
     """Return the output's release; raises DataError if the recording is not of this network."""
     loaded = store.load(network)
-    ours, theirs = loaded.made_from.get("sha256", ""), block.annotations.get("sha256")
+    neo_recording.check_model(path, block, network, loaded)
     sizes = [p.size for p in loaded.readouts]
-    if theirs not in (None, ours):
-        what = f"was recorded from another model ({str(theirs)[:12]}..., not {ours[:12]}...)"
-        raise DataError([Problem(str(path), what, f"record {network} again")])
     if outputs not in sizes:
         what = f"has {outputs} outputs, the readouts of {network} have {sizes}"
         raise DataError([Problem(str(path), what, "name the output's signal with --readout")])

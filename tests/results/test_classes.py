@@ -14,11 +14,11 @@ from spinn_convert.backends.reference import backend as reference
 from spinn_convert.conversion import steps
 from spinn_convert.conversion.method import PAPER
 from spinn_convert.errors import DataError, ModelError
+from spinn_convert.jobs.score import ScoreOptions, execute
 from spinn_convert.model import classes, host
 from spinn_convert.model.load import load
 from spinn_convert.network.recording import Settings, Stimulus, silent
 from spinn_convert.results import decode, neo_file, report
-from spinn_convert.results.scoring import score_recording
 
 IMAGES = 60
 TAILS = {
@@ -134,8 +134,8 @@ def test_a_recorded_logit_is_scored(write_model, images, tmp_path, tail):
     block = neo_file.output_block(recording, network, said, "all")
     neo_file.save(block, tmp_path / "recording.nix")
     np.save(tmp_path / "labels.npy", said)
-    recorded = tmp_path / "recording.nix", tmp_path / "labels.npy", None, None, None
-    found = score_recording(*recorded)
+    recorded = ScoreOptions(tmp_path / "recording.nix", tmp_path / "labels.npy")
+    found = execute(recorded)
     logits = decode.decoder(model, network, 1)
     snn = decode.snn_logits(network, recording, images, logits, "all", silent)
     wanted = report.score(snn, ann, ann, said, classes.threshold(model))
@@ -143,4 +143,4 @@ def test_a_recorded_logit_is_scored(write_model, images, tmp_path, tail):
     assert found["snn"] == report.snn_json(wanted)
     np.save(tmp_path / "labels.npy", said + 1)
     with pytest.raises(DataError, match=r"labels from 1 to 2.*classes 0 and 1"):
-        score_recording(*recorded)
+        execute(recorded)

@@ -13,8 +13,8 @@ from spinn_convert.cli.main import commands
 from spinn_convert.errors import DataError
 from spinn_convert.jobs import run as job
 from spinn_convert.jobs.prepare import Source
+from spinn_convert.jobs.score import ScoreOptions, execute
 from spinn_convert.results import neo_file as neo_recording
-from spinn_convert.results.scoring import score_recording
 
 neo = pytest.importorskip("neo")
 pytest.importorskip("nixio")
@@ -48,9 +48,13 @@ def by_hand(path, potentials):
     return path
 
 
+def score_recording(path, labels, network, read_out):
+    return execute(ScoreOptions(path, labels, network=network, read_out=read_out))
+
+
 def test_score_of_the_recording_is_that_of_the_report(outcome):
     found = score_recording(
-        outcome.folder / "recording.nix", DATA, outcome.folder / "network.npz", None, None
+        outcome.folder / "recording.nix", DATA, outcome.folder / "network.npz", None
     )
     assert found["ann"] == outcome.report["ann"]
     for key, value in found["snn"].items():
@@ -63,8 +67,7 @@ def test_recording_says_how_it_is_read(tmp_path, outcome):
     )
     neo_recording.save(block, tmp_path / "late.nix")
     said, late, all_steps = (
-        score_recording(tmp_path / "late.nix", DATA, None, None, how)
-        for how in (None, "late", "all")
+        score_recording(tmp_path / "late.nix", DATA, None, how) for how in (None, "late", "all")
     )
     assert said == late != all_steps
 
@@ -118,7 +121,7 @@ def refused(tmp_path, outcome, case):
 def test_what_does_not_belong_together_is_refused(tmp_path, outcome, case):
     path, labels, network, message = refused(tmp_path, outcome, case)
     with pytest.raises(DataError, match=message):
-        score_recording(path, labels, network, None, "all")
+        score_recording(path, labels, network, "all")
 
 
 def test_a_recording_of_another_model_is_refused(tmp_path, outcome):
@@ -128,7 +131,7 @@ def test_a_recording_of_another_model_is_refused(tmp_path, outcome):
     block.annotations["sha256"] = "0" * 64
     neo_recording.save(block, tmp_path / "other.nix")
     with pytest.raises(DataError, match="another model"):
-        score_recording(tmp_path / "other.nix", DATA, outcome.folder / "network.npz", None, "all")
+        score_recording(tmp_path / "other.nix", DATA, outcome.folder / "network.npz", "all")
 
 
 def test_unknown_populations_cannot_be_recorded(tmp_path):

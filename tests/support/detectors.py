@@ -13,9 +13,9 @@ CELLS = (SIDE // 2) ** 2
 LEVEL = {"size": [8, 8], "stride": [2, 2], "sides": [4, 8], "ratios": [1.0]}
 
 
-def heads_file(path):
+def heads_file(path, seed=2):
     """Write heads only: one convolution with ReLU, then scores and shifts for every anchor."""
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(seed)
     weights = {
         "w": rng.standard_normal((6, 3, 3, 3)) / 3,
         "scores": rng.standard_normal((ANCHORS * CLASSES, 6, 3, 3)) / 2,

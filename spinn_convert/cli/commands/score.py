@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 
@@ -15,10 +16,23 @@ from spinn_convert.cli.console import output_console, print_json
 @click.option(
     "--labels",
     type=options.FILE,
-    required=True,
-    help="Labels of the images, in order: .npz with `labels`, or .npy.",
+    help="Of a classifier: labels of the images, in order: .npz with `labels`, or .npy.",
 )
-@click.option("--network", type=options.FILE, help="The network.npz that was simulated.")
+@click.option(
+    "--data",
+    type=options.FILE,
+    help="Of a detector: the scenes, in order [default: beside the model, as for run].",
+)
+@click.option(
+    "--network",
+    type=options.FILE,
+    help="The network.npz that was simulated; a detector's recording needs it.",
+)
+@click.option(
+    "--onnx",
+    type=options.FILE,
+    help="Of a detector: model that it was made from [default: its former path].",
+)
 @click.option("--readout", help="Name of the output's signal, if the file has several.")
 @click.option(
     "--read-out",
@@ -26,21 +40,31 @@ from spinn_convert.cli.console import output_console, print_json
     help="Read what the output integrates from step 0, or leave out the first steps [default: as"
     " the recording says, else all].",
 )
+@options.threads
 @options.as_json
 def score(
     recording: Path,
-    labels: Path,
-    network: Path | None,
     readout: str | None,
-    read_out: str | None,
+    threads: int | None,
     as_json: bool,
+    **files: Any,
 ) -> None:
-    """Score RECORDING: accuracy over time of output potentials, in any file that Neo reads."""
-    from spinn_convert.cli.tables import score_table
-    from spinn_convert.results.scoring import score_recording
+    """Score RECORDING: output potentials over time, in any file that Neo reads.
 
-    content = score_recording(recording, labels, network, readout, read_out)
+    A classifier's by accuracy, a detector's by mAP.
+    """
+    from spinn_convert.cli.progress import watching
+    from spinn_convert.cli.tables import detector_table, score_table
+    from spinn_convert.jobs import score as job
+    from spinn_convert.linear.threads import available_cores
+
+    told = job.ScoreOptions(
+        recording, signal=readout, threads=threads or available_cores(), **files
+    )
+    with watching() as watch:
+        content = job.execute(told, watch)
     if as_json:
         print_json(content)
     else:
-        output_console().print(score_table(content))
+        table = detector_table if "map" in content["snn"] else score_table
+        output_console().print(table(content))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spinn_convert.errors import DataError, Problem
+from spinn_convert.errors import DataError, ModelError, Problem
 from spinn_convert.linear.ops import Floats
 from spinn_convert.linear.threads import torch_threads
 from spinn_convert.model import host
@@ -23,9 +24,8 @@ from spinn_convert.model.detector import (
 from spinn_convert.model.host import ImageSequence
 from spinn_convert.model.load import Model
 from spinn_convert.network import rate, readout
-from spinn_convert.network.recording import Progress, Recording
+from spinn_convert.network.recording import Progress, Recording, Settings
 from spinn_convert.network.records import Network
-from spinn_convert.network.timing import ReadOut
 
 Decode = Callable[[Mapping[str, Floats], Floats], list[Detections]]
 """Called with the activations of readouts (B, *shape) by name, in units of the ANN, and the images
@@ -33,8 +33,15 @@ Decode = Callable[[Mapping[str, Floats], Floats], list[Detections]]
 
 
 def heads_of(model: Model) -> Heads | None:
-    """Return the anchors of a file of heads only, None for a whole file; raises DataError."""
-    return read_heads(model) if kind_of(model) == "heads of a detector" else None
+    """Return the anchors of a file of heads only, None for a whole file.
+
+    Raises DataError if the anchors are missing or do not fit, ModelError for a classifier.
+    """
+    kind = kind_of(model)
+    if kind == "classifier":
+        what = "is a classifier, which finds no boxes"
+        raise ModelError([Problem(str(model.path), what, "score it by labels")])
+    return read_heads(model) if kind == "heads of a detector" else None
 
 
 def ann_detections(
@@ -96,7 +103,7 @@ def rate_detections(
 
 
 def sampled_steps(
-    network: Network, steps: int, read_out: ReadOut, every: int
+    network: Network, steps: int, read_out: str, every: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return after which steps detections are scored, and after which potentials are needed.
 
@@ -109,12 +116,34 @@ def sampled_steps(
     return scored, readout.needed(network, scored, read_out, steps)
 
 
+def check_kept(
+    network: Network,
+    settings: Settings,
+    scored: Sequence[int],
+    read_out: str,
+    path: Path | None = None,
+) -> None:
+    """Raise DataError where potentials are missing of steps that are scored or read from.
+
+    path: of the recording, if it is a file.
+    """
+    kept = settings.sampled or range(1, settings.steps + 1)
+    missing = sorted(set(readout.needed(network, scored, read_out, settings.steps)) - set(kept))
+    if missing:
+        what = f"no potentials of the steps {missing[:8]}"
+        fix = "simulate again with these in `sampled`"
+        if path is not None:
+            what += f", which --read-out {read_out} needs"
+            fix = f"record again with --read-out {read_out}, or leave it out"
+        raise DataError([Problem(str(path or "recording"), what, fix)])
+
+
 def snn_detections(
     network: Network,
     recording: Recording,
     images: ImageSequence,
     decode: Decode,
-    read_out: ReadOut,
+    read_out: str,
     scored: tuple[int, ...],
     progress: Progress,
 ) -> Iterator[list[Detections]]:
@@ -123,12 +152,9 @@ def snn_detections(
     recording: with the potentials of these steps, and of those from which they are read. Raises
     DataError where some of them were not kept.
     """
+    check_kept(network, recording.settings, scored, read_out)
     steps = recording.settings.steps
     kept = recording.settings.sampled or tuple(range(1, steps + 1))
-    missing = set(readout.needed(network, scored, read_out, steps)) - set(kept)
-    if missing:
-        what = f"no potentials of the steps {sorted(missing)[:8]}"
-        raise DataError([Problem("recording", what, "simulate again with these in `sampled`")])
     for image in range(len(images)):
         found = {
             output.name: readout.sampled(
