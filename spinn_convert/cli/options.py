@@ -55,14 +55,23 @@ onnx = click.option(
     panel=CONVERSION,
 )
 threads = click.option(
-    "--threads", type=click.IntRange(1), help="CPU threads [default: all cores].", panel=SIMULATION
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="CPU threads [default: all cores].",
+    panel=SIMULATION,
 )
 images = click.option(
-    "--images", type=click.IntRange(1), help="Number of test images.", panel=SIMULATION
+    "--images",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Number of test images.",
+    panel=SIMULATION,
 )
 steps = click.option(
     "--steps",
     type=click.IntRange(1),
+    metavar="N",
     help="Time steps per image [default: as tuned, or by the depth].",
     panel=SIMULATION,
 )
@@ -70,21 +79,21 @@ stop = several(
     click.option(
         "--stop-when-sure",
         is_flag=True,
-        help="End an image as soon as its class is clear, by a limit from calibration images.",
+        help="End an image once its class is clear, as calibration images say.",
         panel=SIMULATION,
     ),
     click.option(
         "--sure",
-        type=click.FloatRange(50, 100, max_open=True),
+        type=float,
         metavar="PERCENT",
-        help="Agreement with the ANN that --stop-when-sure keeps there [default: 99.3].",
+        help="Agreement with the ANN to keep there [default: 99.3].",
         panel=SIMULATION,
     ),
 )
 read_out = click.option(
     "--read-out",
     type=click.Choice(["all", "late"]),
-    help="Read the output over all steps, or without the first [default: late without clamp].",
+    help="Read all steps, or skip the first [default: late without clamp].",
     panel=SIMULATION,
 )
 boards = several(
@@ -99,7 +108,7 @@ boards = several(
         "--connectors",
         type=click.Choice(["lists", "convolutions", "auto"]),
         metavar="NAME",
-        help="Synapses on boards: lists, convolutions (kernels), or auto [default: lists].",
+        help="Synapses on boards: lists, convolutions, or auto [default: lists].",
         panel=SIMULATION,
     ),
 )
@@ -145,12 +154,15 @@ def source(
 def wanted(stop_when_sure: bool, sure: float | None) -> float | None:
     """Return the agreement, a fraction, from which an image may end early; None: it may not.
 
-    Raises DataError for --sure alone.
+    Raises DataError for --sure alone, or out of range.
     """
     from spinn_convert.errors import DataError, Problem
     from spinn_convert.jobs.stopping import WANTED
 
     if sure is not None and not stop_when_sure:
         what, fix = "has no effect: no image ends early", "add --stop-when-sure, or leave it out"
+        raise DataError([Problem(f"--sure {sure:g}", what, fix)])
+    if sure is not None and not 50 <= sure < 100:
+        what, fix = "is out of range", "give 50 or more, and less than 100"
         raise DataError([Problem(f"--sure {sure:g}", what, fix)])
     return (WANTED if sure is None else sure / 100) if stop_when_sure else None

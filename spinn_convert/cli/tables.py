@@ -11,6 +11,7 @@ from spinn_convert.errors import printable
 
 if TYPE_CHECKING:
     from spinn_convert.jobs.recipe import Recipe
+    from spinn_convert.jobs.tuning.records import Tuned
     from spinn_convert.network.records import Network
 
 LOSSES = {
@@ -186,31 +187,36 @@ def score_table(content: dict[str, Any]) -> Table:
     return table
 
 
-def tuned_tables(tuned: Any) -> list[Table]:
+def tuned_tables(tuned: Tuned) -> list[Table]:
     """Return what was tried: scalings by ReLU1, and ways to simulate by steps and events."""
-    scalings = Table(title=f"{tuned.images} calibration images, ANN accuracy {tuned.ann:.2%}")
-    for column in ("percentile", "scales per", "ReLU1 accuracy", "agrees with the ANN on"):
+    kind = tuned.kind
+    scalings = Table(
+        title=f"{tuned.images} calibration images, ANN {kind.score}"
+        f" {100 * tuned.ann:.2f}{kind.percent}",
+        caption=kind.says or None,
+    )
+    for column in ("percentile", "scales per", f"ReLU1 {kind.score}", kind.alike):
         scalings.add_column(column, justify="right")
     for row in tuned.scalings:
-        relu1, agreement = f"{row.relu1:.2%}", f"{row.agreement:.2%}"
+        relu1, agreement = f"{100 * row.relu1:.2f}{kind.percent}", f"{row.agreement:.2%}"
         scalings.add_row(row.name, row.method.normalisation, relu1, agreement)
     title = f"steps, and synaptic events per image, on {tuned.simulated} other calibration images"
     ways = Table(
         title=title,
-        caption="steps counted with the depth, as on a board; alike: to the ANN, mean of 8 steps;"
+        caption=f"steps counted with the depth, as on a board; alike: to the ANN, {kind.held};"
         " V(0): initial potentials; copied: layers with several neurons per activation",
     )
     for column in ("d", "V(0)", "copied", "read", "neurons", "images"):
         ways.add_column(column, justify="right")
-    losses, agreements = (0.02, 0.01, 0.005), (0.98, 0.99)
+    agreements = sorted(kind.agreements)
     for column in (
-        *(f"ANN-{loss:.1%}" for loss in losses),
+        *(f"ANN-{loss:.1%}" for loss in kind.losses),
         *(f"{a:.0%} alike" for a in agreements),
     ):
         ways.add_column(column, justify="right")
     for way in tuned.ways:
-        found = [way.scores.first_step_within(loss) for loss in losses]
-        found += [way.steps(agreement) for agreement in agreements]
+        found = [way.curve.near[loss] for loss in kind.losses]
+        found += [way.curve.alike[agreement] for agreement in agreements]
         cells = [
             "-" if n is None else f"{n} ({n * way.events_per_step / 1e6:,.0f} M)" for n in found
         ]

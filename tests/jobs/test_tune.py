@@ -20,8 +20,7 @@ from spinn_convert.jobs.prepare import Source
 from spinn_convert.jobs.recipe import RESULTS, Recipe, as_json, read_recipe
 from spinn_convert.jobs.simulation import RunOptions
 from spinn_convert.jobs.tuning import tune
-from spinn_convert.jobs.tuning.records import Way
-from spinn_convert.results import report
+from spinn_convert.jobs.tuning.classifiers import steps_to
 
 
 def shell(line, folder):
@@ -94,11 +93,9 @@ def test_what_tuning_chooses_itself_cannot_be_given(write_model, tmp_path, chang
 
 def test_steps_are_those_of_a_mean_over_eight_steps():
     agreement = np.array([0.5] * 10 + [1.0] * 4 + [0.9] + [1.0] * 9)
-    scores = report.Scores(0.9, 0.9, agreement, agreement)
-    way = Way(Method(), "all", 3, 0, 10, scores, 1.0, 20)
-    assert way.steps(0.98) == 18  # the first eight steps without a 0.5 have the mean 0.9875
-    assert way.steps(1.0) == 23
-    assert way.steps(0.4) == 8
+    assert steps_to(agreement, 0.98) == 18  # the first eight without a 0.5 have the mean 0.9875
+    assert steps_to(agreement, 1.0) == 23
+    assert steps_to(agreement, 0.4) == 8
 
 
 def test_a_recipe_is_read_as_it_was_written(tmp_path):

@@ -2,24 +2,104 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-
-import numpy as np
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from spinn_convert.conversion.method import Method
+from spinn_convert.jobs.prepare import Prepared
 from spinn_convert.jobs.recipe import Recipe
 from spinn_convert.linear.ops import Floats
+from spinn_convert.model.load import Model
+from spinn_convert.network.recording import Progress, Watch
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut
-from spinn_convert.results import report
 
-SMOOTHED = 8
-"""Time steps that agreement is averaged over."""
+Answers = Any
+"""Logits, classes, detections or true boxes of B images: an array (B, ...) or a list."""
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """B images, what the core gets for them (B, *input shape), and the answers, one per image.
+
+    ann: what the ANN says. truth: what counts as right. Each as the kind of model has it.
+    """
+
+    images: Floats
+    values: Floats
+    ann: Answers
+    truth: Answers
+
+    def part(self, start: int, stop: int) -> Known:
+        """Return some of the images."""
+        some = slice(start, stop)
+        return Known(self.images[some], self.values[some], self.ann[some], self.truth[some])
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """The SNN's scores after some steps, as fractions; S numbers of steps, ascending.
+
+    scores: accuracy or mAP, (S,). agreement: with the ANN, (S,). near: how many steps it takes
+    until the score is the ANN's, less a loss; by loss. alike: until it agrees so often; by
+    agreement. None where it never does.
+    """
+
+    steps: tuple[int, ...]
+    scores: Floats
+    agreement: Floats
+    near: Mapping[float, int | None]
+    alike: Mapping[float, int | None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What differs between models that say classes and models that find boxes.
+
+    score: what being right is called. percent: what stands behind it, in hundredths. says: what
+    there is to say about it, or "". alike: what agreement with the ANN is called. losses: of the
+    score, and agreements, to count steps until; the first agreement is wanted, or else the next.
+    held: how agreement is counted, in words. both: whether ReLU1 is judged by the lower of its
+    score and its agreement, not by its agreement alone. tolerance: of that; a lower percentile
+    makes faster spikes, and is worth that much. every: steps between two scores. first: images at
+    least that all ways are simulated on. rate: spikes per neuron and step, roughly.
+    products_per_second: synapses times images of ReLU1; scored_per_second: images whose outputs of
+    one step are scored; both by one idle core.
+    """
+
+    score: str
+    percent: str
+    says: str
+    alike: str
+    losses: tuple[float, ...]
+    agreements: tuple[float, ...]
+    held: str
+    both: bool
+    tolerance: float
+    every: int
+    first: int
+    rate: float
+    products_per_second: float
+    scored_per_second: float
+    steps: Callable[[int, int], int]
+    """Return how many steps to simulate of a network of this depth, and with this clamp delay."""
+    answers: Callable[[Prepared, Floats, Watch], tuple[Answers, Answers]]
+    """Return what the ANN says about images (B, *image shape), and what counts as right."""
+    right: Callable[[Model, Answers, Known], float]
+    """Return the score, a fraction, of answers like those of the ANN."""
+    relu1: Callable[[Model, Network, Known, int], tuple[float, float]]
+    """Return ReLU1's score and its agreement with the ANN, on so many threads."""
+    simulated: Callable[[Model, Trial, Known, int, int, Progress], tuple[Answers, float]]
+    """Simulate so many steps on so many threads; return for each image what the SNN says after the
+    steps that are scored, and the synaptic events of all images."""
+    curve: Callable[[Model, Trial, Known, int], Curve]
+    """Return the scores of a trial of so many steps, of which these are the images."""
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """One way to scale, with ReLU1's accuracy and its agreement with the ANN, as fractions."""
+    """One way to scale, with ReLU1's score and its agreement with the ANN, as fractions."""
 
     method: Method
     relu1: float
@@ -34,23 +114,22 @@ class Scaling:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A way while images are added: outputs (B, T, N) after every step, and events per step."""
+    """A way while images are added: what the SNN says about each, and events per step."""
 
     method: Method
     read_out: ReadOut
     network: Network
-    logits: Floats = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
+    found: tuple[Any, ...] = ()
     events: float = 0.0
 
-    def extended(self, logits: Floats, events: float) -> Trial:
+    def extended(self, found: Iterable[Any], events: float) -> Trial:
         """Return the trial with more images."""
-        both = np.concatenate([self.logits, logits]) if len(self.logits) else logits
-        return replace(self, logits=both, events=self.events + events)
+        return replace(self, found=(*self.found, *found), events=self.events + events)
 
 
 @dataclass(frozen=True, eq=False)
 class Way:
-    """One way to simulate; scores after every step, and synaptic events per image and step.
+    """One way to simulate, with its scores, and synaptic events per image and step.
 
     copied: how many layers have copies. images: how many were simulated; fewer where a way was
     dropped early.
@@ -61,20 +140,9 @@ class Way:
     depth: int
     copied: int
     neurons: int
-    scores: report.Scores
+    curve: Curve
     events_per_step: float
     images: int
-
-    def steps(self, agreement: float) -> int | None:
-        """Return after how many steps the SNN has agreed so often with the ANN for SMOOTHED steps.
-
-        On their mean: of a few hundred images, one whose two best logits are alike flickers for
-        long, and a step at which agreement stays above a limit would say more about that image.
-        """
-        mean = np.ones(SMOOTHED) / SMOOTHED
-        recent = np.convolve(self.scores.agreement_by_step, mean, "valid")
-        enough = np.flatnonzero(recent >= agreement)
-        return int(enough[0]) + SMOOTHED if len(enough) else None
 
     @property
     def name(self) -> str:
@@ -86,11 +154,12 @@ class Way:
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
-    """All that was tried, and the recipe to take; ann: accuracy on the same images.
+    """All that was tried, and the recipe to take; ann: the ANN's score on the same images.
 
     images: how many ReLU1 was judged on; simulated: how many the ways were.
     """
 
+    kind: Kind
     ann: float
     images: int
     simulated: int

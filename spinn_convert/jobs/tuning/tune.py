@@ -14,29 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spinn_convert.backends.reference import backend as reference
 from spinn_convert.conversion.calibrate import Calibration, calibrate_all
 from spinn_convert.conversion.fold import Layer
 from spinn_convert.conversion.method import Method
 from spinn_convert.conversion.steps import folded, scaled
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.files import output
-from spinn_convert.jobs.prepare import Prepared, Source, labelled, prepare
+from spinn_convert.files.scenes import Scenes
+from spinn_convert.jobs.prepare import Prepared, Source, prepare
 from spinn_convert.jobs.recipe import Recipe, as_json
 from spinn_convert.jobs.tuning.budget import FINALISTS, Budget, budget
+from spinn_convert.jobs.tuning.classifiers import CLASSIFIERS
+from spinn_convert.jobs.tuning.detectors import DETECTORS
 from spinn_convert.jobs.tuning.picture import draw
-from spinn_convert.jobs.tuning.records import Scaling, Trial, Tuned, Way
-from spinn_convert.linear.ops import Floats
+from spinn_convert.jobs.tuning.records import Kind, Known, Scaling, Trial, Tuned, Way
 from spinn_convert.model import host
-from spinn_convert.model.classes import predictions, threshold
 from spinn_convert.model.load import Model
 from spinn_convert.network.copies import groups
-from spinn_convert.network.recording import Settings, Stimulus, Watch, silent, unwatched
+from spinn_convert.network.recording import Watch, unwatched
 from spinn_convert.network.records import neurons
 from spinn_convert.network.timing import ReadOut
-from spinn_convert.results import decode, report
 
 SCALINGS: tuple[dict[str, Any], ...] = (
     *({"percentile": percentile} for percentile in (99.0, 99.9, 99.95, 99.99, 99.999, 100.0)),
@@ -53,26 +51,7 @@ WAYS: tuple[tuple[dict[str, Any], ReadOut], ...] = (
     ({"clamp_delay": 0, "copies": 2, "potentials": "channel"}, "late"),
 )
 """Changes of the method, and the read-out; the first is the paper's."""
-STEPS_BEHIND_RELEASE = 64
-TOLERANCE = 0.001
-"""Of the agreement: a lower percentile makes faster spikes, and is worth that much."""
-WANTED_AGREEMENT = (0.99, 0.98)
 MARK = "settings.json"
-
-
-@dataclass(frozen=True, eq=False)
-class _Known:
-    """Images (B, *image shape), what the core gets, the ANN's logits (B, classes), labels (B,)."""
-
-    images: Floats
-    values: Floats
-    ann: Floats
-    labels: NDArray[np.int64]
-
-    def part(self, start: int, stop: int) -> _Known:
-        """Return some of the images."""
-        some = slice(start, stop)
-        return _Known(self.images[some], self.values[some], self.ann[some], self.labels[some])
 
 
 @dataclass(frozen=True)
@@ -101,10 +80,11 @@ def execute(options: TuneOptions, watch: Watch = unwatched) -> tuple[Tuned, Path
     with output.new_folder(target, options.overwrite, MARK) as folder:
         prepared = prepare(source)
         _check_images(options, len(prepared.dataset.calibration))
-        plan = _budget(prepared, options)
+        kind = DETECTORS if isinstance(prepared.dataset, Scenes) else CLASSIFIERS
+        plan = _budget(kind, prepared, options)
         options.announce(_said(plan))
-        known = _known(prepared, max(plan.calibrated, 2 * plan.simulated), watch)
-        tuned = tune(prepared.model, known, options, plan, watch)
+        known = _known(kind, prepared, max(plan.calibrated, 2 * plan.simulated), watch)
+        tuned = tune(kind, prepared.model, known, options, plan, watch)
         (folder / MARK).write_text(json.dumps(as_json(tuned.recipe), indent=2) + "\n")
         draw(tuned, source.path.name, folder / "tuned.png")
     return tuned, target
@@ -134,12 +114,10 @@ def _check_images(options: TuneOptions, count: int) -> None:
         raise DataError([Problem(f"--images {options.images}", what, fix)])
 
 
-def _budget(prepared: Prepared, options: TuneOptions) -> Budget:
-    draft = prepared.network
-    steps = 2 * draft.depth + STEPS_BEHIND_RELEASE  # of a clamp with d = 1
+def _budget(kind: Kind, prepared: Prepared, options: TuneOptions) -> Budget:
     images, threads = len(prepared.dataset.calibration), options.source.threads
-    scalings, ways = len(SCALINGS), len(WAYS)
-    return budget(draft, images, steps, scalings, ways, threads, options.images)
+    counts = len(SCALINGS), len(WAYS)
+    return budget(kind, prepared.network, images, *counts, threads, options.images)
 
 
 def _said(plan: Budget) -> str:
@@ -150,18 +128,16 @@ def _said(plan: Budget) -> str:
     )
 
 
-def _known(prepared: Prepared, count: int, watch: Watch) -> _Known:
+def _known(kind: Kind, prepared: Prepared, count: int, watch: Watch) -> Known:
     """Return the first calibration images, with what the ANN says to them."""
-    model, threads = prepared.model, prepared.source.threads
-    dataset = labelled(prepared, "tuned")
-    images = dataset.calibration[:count]
-    ann = host.logits(model, images, threads, watch("ANN"))
-    given = dataset.calibration_labels
-    labels = predictions(ann, threshold(model)) if given is None else given[:count]
-    return _Known(images, host.core_input(model, images, threads), ann, labels)
+    images = prepared.dataset.calibration[:count]
+    values = host.core_input(prepared.model, images, prepared.source.threads)
+    return Known(images, values, *kind.answers(prepared, images, watch))
 
 
-def tune(given: Model, known: _Known, options: TuneOptions, plan: Budget, watch: Watch) -> Tuned:
+def tune(
+    kind: Kind, given: Model, known: Known, options: TuneOptions, plan: Budget, watch: Watch
+) -> Tuned:
     """Try all scalings by ReLU1, then all ways to simulate with the best one."""
     method, threads = (options.source.recipe or Recipe()).method, options.source.threads
     model, layers = folded(given, method)
@@ -170,9 +146,9 @@ def tune(given: Model, known: _Known, options: TuneOptions, plan: Budget, watch:
     judged, progress = known.part(0, plan.judged), watch("ReLU1")
     scalings = []
     for scaling, calibration in zip(methods, found):
-        scalings.append(_judged(model, layers, judged, scaling, calibration, threads))
+        scalings.append(_judged(kind, model, layers, judged, scaling, calibration, threads))
         progress(len(scalings), len(methods))
-    best = _best(scalings)
+    best = _best(kind, scalings)
     last = len(known.images) - plan.simulated
     some, rest = known.part(last, len(known.images)), known.images[:last]
     trials = []
@@ -182,13 +158,12 @@ def tune(given: Model, known: _Known, options: TuneOptions, plan: Budget, watch:
             model, layers, rest, found[best], changed, threads, watch, correcting=plan.corrected
         )
         trial = Trial(changed, read_out, network)
-        trials.append(_further(model, trial, some.part(0, plan.first), threads, watch))
-    ways = _raced(model, trials, some, plan, threads, watch)
-    chosen, steps = _fewest([way for way in ways if way.images == plan.simulated])
-    answers = predictions(judged.ann, threshold(given))
-    accuracy = float((answers == judged.labels).mean())
+        trials.append(_further(kind, model, trial, some.part(0, plan.first), threads, watch))
+    ways = _raced(kind, model, trials, some, plan, threads, watch)
+    chosen, steps = _fewest(kind, [way for way in ways if way.images == plan.simulated])
     recipe = Recipe(chosen.method, steps, chosen.read_out)
-    return Tuned(accuracy, len(judged.ann), plan.simulated, tuple(scalings), tuple(ways), recipe)
+    ann, counts = kind.right(given, judged.ann, judged), (len(judged.ann), plan.simulated)
+    return Tuned(kind, ann, *counts, tuple(scalings), tuple(ways), recipe)
 
 
 def _changed(method: Method, changes: Mapping[str, Any]) -> Method:
@@ -198,53 +173,49 @@ def _changed(method: Method, changes: Mapping[str, Any]) -> Method:
 
 
 def _raced(
+    kind: Kind,
     model: Model,
     trials: Sequence[Trial],
-    some: _Known,
+    some: Known,
     plan: Budget,
     threads: int,
     watch: Watch,
 ) -> list[Way]:
     """Return all ways, the best of them simulated on all images."""
-    seen = some.part(0, plan.first)
-    ranks = sorted(range(len(trials)), key=lambda i: _rank(_way(model, trials[i], seen)))
-    ways = []
-    for number, trial in enumerate(trials):
-        if number in ranks[:FINALISTS]:
-            rest = some.part(plan.first, plan.simulated)
-            trial = _further(model, trial, rest, threads, watch)
-        ways.append(_way(model, trial, some.part(0, len(trial.logits))))
+    ways = [_way(kind, model, trial, some.part(0, plan.first)) for trial in trials]
+    ranks = sorted(range(len(trials)), key=lambda i: _rank(kind, ways[i]))
+    rest = some.part(plan.first, plan.simulated)
+    for number in sorted(ranks[:FINALISTS]):
+        trial = _further(kind, model, trials[number], rest, threads, watch)
+        ways[number] = _way(kind, model, trial, some.part(0, len(trial.found)))
     return ways
 
 
-def _rank(way: Way) -> tuple[float, ...]:
+def _rank(kind: Kind, way: Way) -> tuple[float, ...]:
     """Return what orders ways: steps to the agreements wanted, then agreement at the end."""
-    steps = [way.steps(agreement) for agreement in WANTED_AGREEMENT]
-    return (*(np.inf if s is None else s for s in steps), -way.scores.agreement)
+    steps = [way.curve.alike[agreement] for agreement in kind.agreements]
+    return (*(np.inf if s is None else s for s in steps), -float(way.curve.agreement[-1]))
 
 
 def _judged(
+    kind: Kind,
     model: Model,
     layers: tuple[Layer, ...],
-    judged: _Known,
+    judged: Known,
     method: Method,
     calibration: Calibration,
     threads: int,
 ) -> Scaling:
-    """Return the accuracy of ReLU1 with these scales."""
+    """Return the scores of ReLU1 with these scales."""
     still = replace(method, copies=1, potentials="fixed", correct_bias=False, horizon=None)
     network = scaled(model, layers, judged.images, calibration, still, threads)
-    logits = decode.decoder(model, network, threads)
-    relu1 = decode.relu1_logits(network, judged.values, judged.images, logits, threads, silent)
-    found, answers = (predictions(o, threshold(model)) for o in (relu1, judged.ann))
-    right, same = (found == judged.labels).mean(), (found == answers).mean()
-    return Scaling(method, float(right), float(same))
+    return Scaling(method, *kind.relu1(model, network, judged, threads))
 
 
-def _best(scalings: list[Scaling]) -> int:
+def _best(kind: Kind, scalings: list[Scaling]) -> int:
     """Return the scaling with the smallest scales of those that agree best with the ANN."""
-    most = max(scaling.agreement for scaling in scalings)
-    good = [i for i, scaling in enumerate(scalings) if scaling.agreement >= most - TOLERANCE]
+    worth = [min(s.relu1, s.agreement) if kind.both else s.agreement for s in scalings]
+    good = [i for i, found in enumerate(worth) if found >= max(worth) - kind.tolerance]
 
     def order(i: int) -> tuple[bool, bool, float]:
         method = scalings[i].method
@@ -253,44 +224,44 @@ def _best(scalings: list[Scaling]) -> int:
     return min(good, key=order)
 
 
-def _further(model: Model, trial: Trial, some: _Known, threads: int, watch: Watch) -> Trial:
+def _further(
+    kind: Kind, model: Model, trial: Trial, some: Known, threads: int, watch: Watch
+) -> Trial:
     """Return the trial with more images simulated on the reference."""
     if not len(some.images):
         return trial
-    network, method = trial.network, trial.method
-    settings = Settings(max(p.release for p in network.readouts) + STEPS_BEHIND_RELEASE, threads)
+    method, steps = trial.method, _steps(kind, trial)
     phase = watch(f"d = {method.clamp_delay}, V {method.potentials}")
-    recording = reference.run(network, Stimulus(some.values), settings, phase)
-    decoding = decode.decoder(model, network, threads)
-    snn = decode.snn_logits(network, recording, some.images, decoding, trial.read_out, silent)
-    events = float(recording.synaptic_events.sum()) / settings.steps
-    return trial.extended(snn, events)
+    found, events = kind.simulated(model, trial, some, steps, threads, phase)
+    return trial.extended(found, events / steps)
 
 
-def _way(model: Model, trial: Trial, some: _Known) -> Way:
+def _steps(kind: Kind, trial: Trial) -> int:
+    return kind.steps(trial.network.depth, trial.method.clamp_delay)
+
+
+def _way(kind: Kind, model: Model, trial: Trial, some: Known) -> Way:
     """Return what came out of a trial; `some` are its images."""
-    network = trial.network
-    scores = report.score(trial.logits, some.ann, some.ann, some.labels, threshold(model))
-    copied = sum(len(group) > 1 for group in groups(network))
+    network, count = trial.network, len(some.images)
     return Way(
         trial.method,
         trial.read_out,
         network.depth,
-        copied,
+        sum(len(group) > 1 for group in groups(network)),
         neurons(network),
-        scores,
-        trial.events / len(some.labels),
-        len(some.labels),
+        kind.curve(model, trial, some, _steps(kind, trial)),
+        trial.events / count,
+        count,
     )
 
 
-def _fewest(ways: Sequence[Way]) -> tuple[Way, int]:
+def _fewest(kind: Kind, ways: Sequence[Way]) -> tuple[Way, int]:
     """Return the way that agrees soonest with the ANN, and the steps it takes."""
-    for agreement in WANTED_AGREEMENT:
-        reached = [(way.steps(agreement), way) for way in ways]
+    for agreement in kind.agreements:
+        reached = [(way.curve.alike[agreement], way) for way in ways]
         timely = [(steps, way) for steps, way in reached if steps is not None]
         if timely:
             steps, chosen = min(timely, key=lambda pair: pair[0])
             return chosen, steps
-    chosen = max(ways, key=lambda way: way.scores.agreement_by_step[-1])
-    return chosen, len(chosen.scores.agreement_by_step)
+    chosen = max(ways, key=lambda way: float(way.curve.agreement[-1]))
+    return chosen, chosen.curve.steps[-1]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -55,10 +56,18 @@ class DetectorScores:
 
         loss: largest share of the ANN's mAP that may be missing. None if it is, at the end.
         """
-        enough = (1 - loss) * self.ann.map
-        short = [i for i, found in enumerate(self.snn_by_step) if found.map < enough]
-        after = short[-1] + 1 if short else 0
-        return self.steps[after] if after < len(self.steps) else None
+        found = [precision.map for precision in self.snn_by_step]
+        return lasting(self.steps, found, (1 - loss) * self.ann.map)
+
+
+def lasting(steps: Sequence[int], values: Sequence[float], wanted: float) -> int | None:
+    """Return the first of some steps from which the value after each stays at `wanted` or above.
+
+    None if the last value is below.
+    """
+    short = [i for i, value in enumerate(values) if value < wanted]
+    after = short[-1] + 1 if short else 0
+    return steps[after] if after < len(steps) else None
 
 
 def compare(
@@ -95,11 +104,18 @@ def precision(found: Sequence[Detections], truth: Sequence[Truth]) -> Precision:
         known.dataset = _ground_truth(truth[: len(found)])
         known.createIndex()
         run = COCOeval(known, known.loadRes(rows), "bbox")
+        run.params.maxDets = [MOST_SCORED]
+        run.params.areaRng, run.params.areaRngLbl = run.params.areaRng[:1], ["all"]
         run.evaluate()
         run.accumulate()
-        run.summarize()
-    # -1 stands for no ground truth at all
-    return Precision(*(max(0.0, float(value)) for value in run.stats[:3]))
+    by_overlap = run.eval["precision"][..., 0, 0]  # (overlaps from 0.5 by 0.05, recalls, classes)
+    return Precision(*(_mean(part) for part in (by_overlap, by_overlap[0], by_overlap[5])))
+
+
+def _mean(precisions: NDArray[np.float64]) -> float:
+    """Return the mean, as COCO's summary has it: -1 stands for a class without ground truth."""
+    known = precisions[precisions > -1]
+    return float(known.mean()) if known.size else 0.0
 
 
 def _ground_truth(truth: Sequence[Truth]) -> dict[str, Any]:
