@@ -149,7 +149,7 @@ def simulate(subject: Subject, run: Run, threads: int | None) -> dict[str, Any]:
         "neurons": neurons(network),
         "synapses": sum(synapse_counts(network).values()),
         "spikes_per_step": sum(float(c.mean()) for c in recording.spike_counts.values()) / steps,
-        "events_per_step": float(recording.synaptic_events.mean()) / steps,
+        "events_within": [round(float(events)) for events in recording.events_within],
         "seconds": round(seconds, 1),
         "image_steps_per_second": round(len(images) * steps / recording.timing["simulate"]),
     }
@@ -163,6 +163,7 @@ def simulated_once(subject: Subject, run: Run, threads: int | None, out: Path) -
         "model": model.path.stem,
         "sha256": model.source.sha256,
         "images": len(images),
+        "counted": "spikes that can reach an output",
         "first_images": hashlib.sha256(images[:8].tobytes()).hexdigest()[:16],
         **({"left_out": [DEPTHS, MOST]} if run.read_out == "late" else {}),
     }

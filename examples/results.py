@@ -74,7 +74,7 @@ def comparison_table(runs: Sequence[Run]) -> Any:
             extended[run["model"]] = steps
         base = extended.get(run["model"])
         ratio = f" ({steps / base:.2f}x)" if run["name"] == "ours" and steps and base else ""
-        total = None if steps is None else steps + run["depth"]
+        total = _with_depth(run)
         rows.append(
             (
                 f"{run['model']}, depth {run['depth']}",
@@ -87,11 +87,22 @@ def comparison_table(runs: Sequence[Run]) -> Any:
                 _shown(steps, run) + ratio,
                 "-" if total is None else total,
                 f"{run['neurons']:,}",
-                "-" if total is None else f"{total * run['events_per_step'] / 1e6:,.0f}",
+                _events(run, total),
                 f"{run['image_steps_per_second']:,}",
             )
         )
     return "The networks", COMPARISON, header, rows, "comparison"
+
+
+def _with_depth(run: Run) -> int | None:
+    """Return the time steps to 99 % agreement, the depth included; None if it is not reached."""
+    steps = agreeing_step(run)
+    return None if steps is None else steps + run["depth"]
+
+
+def _events(run: Run, total: int | None) -> str:
+    """Return the synaptic events per image, in millions, of a run of so many steps."""
+    return "-" if total is None else f"{run['events_within'][total - 1] / 1e6:,.0f}"
 
 
 def percentile_table(runs: Sequence[Run]) -> Any:
@@ -116,7 +127,7 @@ def percentile_table(runs: Sequence[Run]) -> Any:
 def methods_table(runs: Sequence[Run], group: str, title: str, text: str) -> Any:
     """Return a table of the runs of one group."""
     header = ("conversion", "SNN at the end", "agreement", "steps to ANN - 0.5 %")
-    header += ("steps to 99 % agreement", "spikes per step", "events per step, M")
+    header += ("steps to 99 % agreement", "spikes per step", "events to 99 %, M")
     rows = [
         (
             run["name"],
@@ -125,7 +136,7 @@ def methods_table(runs: Sequence[Run], group: str, title: str, text: str) -> Any
             _shown(first_step(run), run),
             _shown(agreeing_step(run), run),
             f"{run['spikes_per_step']:,.0f}",
-            f"{run['events_per_step'] / 1e6:.2f}",
+            _events(run, _with_depth(run)),
         )
         for run in runs
         if run["group"] == group

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from spinn_convert.api import run as run
     from spinn_convert.api import score as score
     from spinn_convert.api import score_detections as score_detections
+    from spinn_convert.api import with_stop as with_stop
     from spinn_convert.board_server.process import software_board as software_board
     from spinn_convert.conversion.method import BASIC as BASIC
     from spinn_convert.conversion.method import PAPER as PAPER
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from spinn_convert.network.records import Network as Network
     from spinn_convert.network.records import Population as Population
     from spinn_convert.network.records import Projection as Projection
+    from spinn_convert.network.records import Stop as Stop
     from spinn_convert.results.detection.scores import DetectorScores as DetectorScores
     from spinn_convert.results.report import Scores as Scores
 
@@ -60,6 +62,7 @@ _PLACES = {
         "run",
         "score",
         "score_detections",
+        "with_stop",
     ),
     "board_server.process": ("software_board",),
     "conversion.method": ("BASIC", "Method", "PAPER"),
@@ -76,7 +79,7 @@ _PLACES = {
     "model.detector": ("Detections",),
     "model.load": ("Model",),
     "network.recording": ("Recording",),
-    "network.records": ("Network", "Population", "Projection"),
+    "network.records": ("Network", "Population", "Projection", "Stop"),
     "results.detection.scores": ("DetectorScores",),
     "results.report": ("Scores",),
 }

@@ -34,12 +34,13 @@ from spinn_convert.network.recording import (
     silent,
     unwatched,
 )
-from spinn_convert.network.records import Network
+from spinn_convert.network.records import Network, Stop
 from spinn_convert.network.timing import ReadOut, default_read_out, default_steps
-from spinn_convert.results import decode, report
+from spinn_convert.results import decode, report, stopping
 from spinn_convert.results.detection import scoring
 from spinn_convert.results.detection.scores import DetectorScores
 from spinn_convert.results.report import Scores
+from spinn_convert.results.stopping import WANTED
 
 Backend = Literal["reference", "nest", "spinnaker", "spinnaker-integers"]
 Connectors = Literal["lists", "convolutions", "auto"]
@@ -130,6 +131,7 @@ def run(
     threads: int | None = None,
     progress: Progress = silent,
     sampled: Sequence[int] | None = None,
+    stop_when_sure: bool = False,
 ) -> Recording:
     """Present images to a network on a simulator or a board, one after another.
 
@@ -141,7 +143,8 @@ def run(
     like `values`, on which the ranges of a board's fixed-point numbers are measured; None for
     `values`. threads: of the CPU; None for all cores. progress: called with (done, total). sampled:
     numbers of steps after which the outputs are going to be read; potentials are kept of these, and
-    of those from which they are read (`settings.sampled` of the result); None for all. Raises
+    of those from which they are read (`settings.sampled` of the result); None for all.
+    stop_when_sure: end an image as soon as `network.stop` says, of `with_stop`. Raises
     BackendError when `check` finds a problem or the run fails, DataError for values of another
     shape or a population that does not exist.
     """
@@ -158,6 +161,8 @@ def run(
         scored = _sampled(sampled, settings.steps)
         kept = readout.needed(network, scored, default_read_out(network), settings.steps)
         settings = replace(settings, sampled=kept)
+    if stop_when_sure:
+        settings = replace(settings, stop=_stop_of(network, backend))
     problems = backends.check(backend, network, settings)
     if problems:
         raise BackendError(problems)
@@ -222,6 +227,37 @@ def score_detections(
     at = tuple(steps) or (recording.settings.steps,)
     how = read_out or default_read_out(network)
     return scoring.score(model, network, recording, images, truth, at, how, cores, unwatched)
+
+
+def with_stop(
+    model: Model,
+    network: Network,
+    calibration: ImageSequence,
+    agreement: float = WANTED,
+    steps: int | None = None,
+    threads: int | None = None,
+    watch: Watch = unwatched,
+) -> Network:
+    """Return the network with the limit from which on it is sure of an image's class.
+
+    The limit is the least that agrees with the ANN on so many of the calibration images
+    (B, *image shape), of which the first 100 are left out; `network.stop` says what it costs and
+    saves there. agreement: a fraction of the images. steps: an image takes at most so many; None
+    for the network's own. Raises ConversionError where no limit does, where there are too few
+    images, and for networks whose classes are not the values of one output.
+    """
+    _check_images("calibration", calibration, model.image_shape)
+    cores = threads or available_cores()
+    return stopping.with_stop(model, network, calibration, agreement, steps, cores, watch)
+
+
+def _stop_of(network: Network, backend: str) -> Stop:
+    """Return when images end; raises where that is not known, or the backend cannot do it."""
+    backends.check_stop(backend)
+    if network.stop is None:
+        what, fix = "the network has no limit", "call with_stop before"
+        raise DataError([Problem("stop_when_sure", what, fix)])
+    return network.stop
 
 
 def _settings(

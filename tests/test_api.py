@@ -19,7 +19,16 @@ from support.places import ROOT
 import spinn_convert as sc
 
 ERRORS = ["BackendError", "ConversionError", "DataError", "ModelError", "SpinnConvertError"]
-FUNCTIONS = ["check", "convert", "load", "load_dataset", "run", "score", "software_board"]
+FUNCTIONS = [
+    "check",
+    "convert",
+    "load",
+    "load_dataset",
+    "run",
+    "score",
+    "software_board",
+    "with_stop",
+]
 METHODS = ["BASIC", "Method", "PAPER"]
 RECORDS = ["Dataset", "Model", "Network", "Population", "Problem", "Projection", "Recording"]
 OF_DETECTORS = [
@@ -30,7 +39,7 @@ OF_DETECTORS = [
     "load_scenes",
     "score_detections",
 ]
-NAMES = sorted([*ERRORS, *FUNCTIONS, *METHODS, *OF_DETECTORS, *RECORDS, "Scores"])
+NAMES = sorted([*ERRORS, *FUNCTIONS, *METHODS, *OF_DETECTORS, *RECORDS, "Scores", "Stop"])
 SECONDS = 0.3
 
 

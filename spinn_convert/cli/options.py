@@ -157,7 +157,7 @@ def wanted(stop_when_sure: bool, sure: float | None) -> float | None:
     Raises DataError for --sure alone, or out of range.
     """
     from spinn_convert.errors import DataError, Problem
-    from spinn_convert.jobs.stopping import WANTED
+    from spinn_convert.results.stopping import WANTED
 
     if sure is not None and not stop_when_sure:
         what, fix = "has no effect: no image ends early", "add --stop-when-sure, or leave it out"

@@ -218,7 +218,7 @@ def tuned_tables(tuned: Tuned) -> list[Table]:
         found = [way.curve.near[loss] for loss in kind.losses]
         found += [way.curve.alike[agreement] for agreement in agreements]
         cells = [
-            "-" if n is None else f"{n} ({n * way.events_per_step / 1e6:,.0f} M)" for n in found
+            "-" if n is None else f"{n} ({way.events_within[n - 1] / 1e6:,.0f} M)" for n in found
         ]
         method = way.method
         shown = str(method.clamp_delay), method.potentials, str(way.copied), way.read_out

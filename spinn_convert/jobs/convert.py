@@ -8,19 +8,19 @@ from pathlib import Path
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.files import output
 from spinn_convert.jobs.prepare import NETWORK, Source, convert, labelled, prepare
-from spinn_convert.jobs.stopping import check_stop, with_stop
 from spinn_convert.model import host
 from spinn_convert.model.load import Model
 from spinn_convert.network import store
 from spinn_convert.network.recording import Watch, unwatched
 from spinn_convert.network.records import Network
+from spinn_convert.results.stopping import check_stop, with_stop
 
 
 @dataclass(frozen=True)
 class ConvertOptions:
     """What to convert, and the folder to write: MODEL.spinn if none is given.
 
-    stop: agreement with the ANN, a fraction, with which images may end early (`jobs.stopping`);
+    stop: agreement with the ANN, a fraction, with which images may end early (`results.stopping`);
     None to leave that out.
     """
 

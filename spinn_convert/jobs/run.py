@@ -17,7 +17,6 @@ from spinn_convert.files.scenes import Scenes
 from spinn_convert.jobs import detect
 from spinn_convert.jobs.prepare import NETWORK, Prepared, convert, labelled, prepare
 from spinn_convert.jobs.simulation import RunOptions, presented, settings_of, write_results
-from spinn_convert.jobs.stopping import check_stop, with_stop
 from spinn_convert.jobs.timing import Timing
 from spinn_convert.model import host
 from spinn_convert.model.classes import number, predictions, threshold
@@ -25,6 +24,7 @@ from spinn_convert.network.recording import Recording, Stimulus, Watch, unwatche
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_read_out
 from spinn_convert.results import decode, neo_file, report
+from spinn_convert.results.stopping import check_stop, with_stop
 from spinn_convert.results.suspicions import suspicions
 
 

@@ -24,7 +24,7 @@ class RunOptions:
 
     images: number of test images; by default all, or as many as the backend presents in some
     minutes. steps: time steps per image. stop: agreement with the ANN, a fraction, with which an
-    image may end earlier (`jobs.stopping`); None for the same steps for all. read_out: "all" or
+    image may end earlier (`results.stopping`); None for the same steps for all. read_out: "all" or
     "late". record: populations whose spikes are saved, and "output" for the potentials of the
     output. board, connectors: as of `network.recording.Settings`. out: by default MODEL.spinn.
     """

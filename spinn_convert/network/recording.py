@@ -108,3 +108,13 @@ class Recording:
         if self.steps_taken is not None:
             return self.steps_taken
         return np.full(len(self.synaptic_events), self.settings.steps)
+
+    @property
+    def events_of_all(self) -> NDArray[np.float64]:
+        """Synaptic events of all images in runs of 1, 2 ... T steps (T,).
+
+        Raises ValueError where only the total was counted.
+        """
+        if self.events_within is None:
+            raise ValueError(f"{self.backend} counts events in total only")
+        return self.events_within * len(self.synaptic_events)

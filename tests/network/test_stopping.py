@@ -1,5 +1,6 @@
 """Ending an image early: the rule, its bound, and simulators that keep to it."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +11,13 @@ from support.networks import classifier, small_network, with_images
 import spinn_convert as sc
 from spinn_convert.backends.nest import backend as nest
 from spinn_convert.backends.reference import backend as reference
-from spinn_convert.errors import ConversionError
-from spinn_convert.jobs.stopping import with_stop
+from spinn_convert.conversion.steps import CORRECTING_IMAGES
+from spinn_convert.errors import BackendError, ConversionError, DataError
 from spinn_convert.network import readout, stopping
 from spinn_convert.network.recording import Settings, Stimulus
 from spinn_convert.network.records import Network, Stop
 from spinn_convert.network.timing import needed_steps
+from spinn_convert.results.stopping import USED, with_stop
 
 STEPS = 60
 
@@ -132,6 +134,57 @@ def test_a_bound_from_calibration_images_keeps_the_agreement(model, tmp_path):
     assert stop.events < stop.fixed_events
     stopping_network.save(tmp_path / "network.npz")
     assert Network.load(tmp_path / "network.npz").stop == stop
+
+
+def test_images_that_potentials_were_corrected_on_are_left_out():
+    assert USED == CORRECTING_IMAGES
+
+
+def test_from_python(model):
+    loaded, images = model
+    network = sc.convert(loaded, images, threads=2)
+    values = loaded.core_input(images[:5])
+    with pytest.raises(DataError, match="call with_stop before"):
+        sc.run(network, values, stop_when_sure=True)
+    network = sc.with_stop(loaded, network, images, 0.9)
+    recording = sc.run(network, values, stop_when_sure=True)
+    assert (recording.taken <= recording.settings.steps).all()
+    assert recording.settings.stop == network.stop
+    with pytest.raises(BackendError, match="the same number of steps"):
+        sc.run(network, values, backend="spinnaker-integers", stop_when_sure=True)
+
+
+def test_from_the_command_line(write_model, tmp_path, command, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with_images(classifier(write_model), 260)
+    told = command("convert", "tiny.onnx", "--stop-when-sure", "--sure", "95", "--out", "made")
+    assert told.returncode == 0, told.stderr
+    stop = Network.load(tmp_path / "made" / "network.npz").stop
+    assert stop.wanted == 0.95
+    line = ("made/network.npz", "--stop-when-sure", "--sure", "95", "--images", "20", "--json")
+    told = command(*line, "--out", "run")
+    assert told.returncode == 0, told.stderr
+    report = json.loads(told.stdout)
+    assert report["stop"]["bound"] == stop.bound
+    assert report["stop"]["steps"]["mean"] <= report["stop"]["steps"]["most"] <= report["steps"]
+    assert report["stop"]["calibration"]["fixed"]["steps"] == report["steps"]
+    told = command("tiny.onnx", "--stop-when-sure", "--sure", "95", "--images", "9", "--out", "b")
+    assert "steps until sure, on average" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--sure 99", "no image ends early"),
+        ("--stop-when-sure --sure 100", "less than 100"),
+        ("--stop-when-sure --backend spinnaker-integers", "the same number of steps"),
+    ],
+)
+def test_what_has_no_effect_or_sense_is_refused(write_model, command, line, words):
+    told = command(with_images(classifier(write_model)), *line.split())
+    assert told.returncode == 2
+    assert words in told.stderr
+    assert "Traceback" not in told.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 
 from spinn_convert.backends.reference import backend as reference
 from spinn_convert.jobs.prepare import Prepared, labelled
-from spinn_convert.jobs.tuning.records import Answers, Curve, Kind, Known, Trial
+from spinn_convert.jobs.tuning.records import Answers, Curve, Events, Kind, Known, Trial
 from spinn_convert.linear.ops import Floats
 from spinn_convert.model import host
 from spinn_convert.model.classes import predictions, threshold
@@ -49,13 +49,13 @@ def relu1(model: Model, network: Network, known: Known, threads: int) -> tuple[f
 
 def simulated(
     model: Model, trial: Trial, some: Known, until: int, threads: int, progress: Progress
-) -> tuple[Floats, float]:
-    """Return the SNN's outputs (B, T, classes) after every step, and the synaptic events."""
+) -> tuple[Floats, Events]:
+    """Return the SNN's outputs (B, T, classes) after every step, and events (T,)."""
     network, settings = trial.network, Settings(until, threads)
     recording = reference.run(network, Stimulus(some.values), settings, progress)
     logits = decode.decoder(model, network, threads)
     snn = decode.snn_logits(network, recording, some.images, logits, trial.read_out, silent)
-    return snn, float(recording.synaptic_events.sum())
+    return snn, recording.events_of_all
 
 
 def curve(model: Model, trial: Trial, some: Known, until: int) -> Curve:

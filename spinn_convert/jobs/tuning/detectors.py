@@ -12,7 +12,7 @@ from spinn_convert.errors import DataError, Problem
 from spinn_convert.files.scenes import Truth
 from spinn_convert.jobs.detect import EVERY
 from spinn_convert.jobs.prepare import Prepared
-from spinn_convert.jobs.tuning.records import Answers, Curve, Kind, Known, Trial
+from spinn_convert.jobs.tuning.records import Answers, Curve, Events, Kind, Known, Trial
 from spinn_convert.linear.ops import Floats
 from spinn_convert.model.detector import Detections
 from spinn_convert.model.load import Model
@@ -77,8 +77,8 @@ def relu1(model: Model, network: Network, known: Known, threads: int) -> tuple[f
 
 def simulated(
     model: Model, trial: Trial, some: Known, until: int, threads: int, progress: Progress
-) -> tuple[list[list[Detections]], float]:
-    """Return what the SNN finds after each step that is scored (B, S), and the synaptic events.
+) -> tuple[list[list[Detections]], Events]:
+    """Return what the SNN finds after each step that is scored (B, S), and events (T,).
 
     Of the potentials, only those after these steps are kept, of a few images at a time.
     """
@@ -88,7 +88,7 @@ def simulated(
     run = decode.decoder(model, decode.heads_of(model), network, threads)
     at_once = max(threads, int(ROOM / (4 * len(needed) * sum(p.size for p in network.readouts))))
     found: list[list[Detections]] = []
-    events = 0.0
+    events = np.zeros(until)
     for begin in range(0, count, at_once):
         part = some.part(begin, begin + at_once)
 
@@ -96,7 +96,7 @@ def simulated(
             progress(begin + done, count)
 
         recording = reference.run(network, Stimulus(part.values), settings, shown)
-        events += float(recording.synaptic_events.sum())
+        events += recording.events_of_all
         found += decode.snn_detections(
             network, recording, part.images, run, read_out, scored, silent
         )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from spinn_convert.conversion.method import Method
 from spinn_convert.jobs.prepare import Prepared
@@ -15,6 +18,8 @@ from spinn_convert.network.recording import Progress, Watch
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut
 
+Events = NDArray[np.float64]
+"""Synaptic events of runs of 1, 2 ... T steps (T,)."""
 Answers = Any
 """Logits, classes, detections or true boxes of B images: an array (B, ...) or a list."""
 
@@ -90,9 +95,9 @@ class Kind:
     """Return the score, a fraction, of answers like those of the ANN."""
     relu1: Callable[[Model, Network, Known, int], tuple[float, float]]
     """Return ReLU1's score and its agreement with the ANN, on so many threads."""
-    simulated: Callable[[Model, Trial, Known, int, int, Progress], tuple[Answers, float]]
+    simulated: Callable[[Model, Trial, Known, int, int, Progress], tuple[Answers, Events]]
     """Simulate so many steps on so many threads; return for each image what the SNN says after the
-    steps that are scored, and the synaptic events of all images."""
+    steps that are scored, and the synaptic events of all images in 1, 2 ... of the steps (T,)."""
     curve: Callable[[Model, Trial, Known, int], Curve]
     """Return the scores of a trial of so many steps, of which these are the images."""
 
@@ -114,22 +119,22 @@ class Scaling:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A way while images are added: what the SNN says about each, and events per step."""
+    """A way while images are added: what the SNN says about each, and their events (T,)."""
 
     method: Method
     read_out: ReadOut
     network: Network
     found: tuple[Any, ...] = ()
-    events: float = 0.0
+    events: Events = field(default_factory=lambda: np.zeros(1))
 
-    def extended(self, found: Iterable[Any], events: float) -> Trial:
+    def extended(self, found: Iterable[Any], events: Events) -> Trial:
         """Return the trial with more images."""
         return replace(self, found=(*self.found, *found), events=self.events + events)
 
 
 @dataclass(frozen=True, eq=False)
 class Way:
-    """One way to simulate, with its scores, and synaptic events per image and step.
+    """One way to simulate, with its scores, and synaptic events per image in 1 ... T steps (T,).
 
     copied: how many layers have copies. images: how many were simulated; fewer where a way was
     dropped early.
@@ -141,7 +146,7 @@ class Way:
     copied: int
     neurons: int
     curve: Curve
-    events_per_step: float
+    events_within: Events
     images: int
 
     @property

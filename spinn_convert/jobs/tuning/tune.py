@@ -233,7 +233,7 @@ def _further(
     method, steps = trial.method, _steps(kind, trial)
     phase = watch(f"d = {method.clamp_delay}, V {method.potentials}")
     found, events = kind.simulated(model, trial, some, steps, threads, phase)
-    return trial.extended(found, events / steps)
+    return trial.extended(found, events)
 
 
 def _steps(kind: Kind, trial: Trial) -> int:

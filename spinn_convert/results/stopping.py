@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from spinn_convert.backends.reference import backend as reference
-from spinn_convert.conversion.steps import CORRECTING_IMAGES
 from spinn_convert.errors import ConversionError, Problem
 from spinn_convert.model import host
 from spinn_convert.model.classes import number_of, predictions, threshold
@@ -23,6 +22,9 @@ WANTED = 0.993
 """Agreement with the ANN on calibration images; a little less is left on others."""
 IMAGES, LEAST = 1000, 100
 """Calibration images to choose on, at most and at least."""
+USED = 100
+"""Of the calibration images, that the conversion corrects initial potentials on; they agree better
+than others do."""
 OPTION = "--stop-when-sure"
 
 
@@ -43,10 +45,10 @@ def with_stop(
     whose classes are not the values of one output.
     """
     check_stop(model, network)
-    some = images[max(CORRECTING_IMAGES, len(images) - IMAGES) :]
+    some = images[max(USED, len(images) - IMAGES) :]
     if len(some) < LEAST:
-        what = f"there are {len(images)} calibration images; {CORRECTING_IMAGES} are used already"
-        raise _refused(what, f"give {CORRECTING_IMAGES + LEAST} or more")
+        what = f"there are {len(images)} calibration images; {USED} are used already"
+        raise _refused(what, f"give {USED + LEAST} or more")
     output, total = network.readouts[0], steps or default_steps(network)
     read_out = default_read_out(network)
     ann = predictions(host.logits(model, some, threads), threshold(model))
