@@ -161,8 +161,12 @@ def run(
         scored = _sampled(sampled, settings.steps)
         kept = readout.needed(network, scored, default_read_out(network), settings.steps)
         settings = replace(settings, sampled=kept)
+    if stop_when_sure and sampled is not None:
+        what, fix = "an image that ends early needs all steps", "leave it or stop_when_sure out"
+        raise DataError([Problem("sampled", what, fix)])
     if stop_when_sure:
-        settings = replace(settings, stop=_stop_of(network, backend))
+        longest = steps or stopping.most_steps(network)
+        settings = replace(settings, steps=longest, stop=_stop_of(network, backend))
     problems = backends.check(backend, network, settings)
     if problems:
         raise BackendError(problems)
@@ -243,8 +247,8 @@ def with_stop(
     The limit is the least that agrees with the ANN on so many of the calibration images
     (B, *image shape), of which the first 100 are left out; `network.stop` says what it costs and
     saves there. agreement: a fraction of the images. steps: an image takes at most so many; None
-    for the network's own. Raises ConversionError where no limit does, where there are too few
-    images, and for networks whose classes are not the values of one output.
+    for twice the network's own behind the release. Raises ConversionError where no limit does,
+    where there are too few images, and for networks whose classes are not the values of one output.
     """
     _check_images("calibration", calibration, model.image_shape)
     cores = threads or available_cores()

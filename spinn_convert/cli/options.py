@@ -86,7 +86,7 @@ stop = several(
         "--sure",
         type=float,
         metavar="PERCENT",
-        help="Agreement with the ANN to keep there [default: 99.3].",
+        help="Agreement with the ANN to keep there [default: 99.5].",
         panel=SIMULATION,
     ),
 )

@@ -16,6 +16,7 @@ from spinn_convert.network.recording import Recording, Settings
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_steps
 from spinn_convert.results import neo_file, report
+from spinn_convert.results.stopping import most_steps
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class RunOptions:
 def settings_of(options: RunOptions, network: Network) -> Settings:
     """Return the settings of a simulation; raises DataError for an unknown population."""
     on_board = options.backend in backends.BOARDS
+    steps = most_steps(network) if options.stop else default_steps(network, on_board)
     return Settings(
-        options.steps or default_steps(network, on_board),
+        options.steps or steps,
         options.source.threads,
         recorded(options.record, network),
         options.board,
