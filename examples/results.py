@@ -101,8 +101,15 @@ def _with_depth(run: Run) -> int | None:
 
 
 def _events(run: Run, total: int | None) -> str:
-    """Return the synaptic events per image, in millions, of a run of so many steps."""
-    return "-" if total is None else f"{run['events_within'][total - 1] / 1e6:,.0f}"
+    """Return the synaptic events per image, in millions, of a run of so many steps.
+
+    "~" stands before those of older runs, which are the mean per step of all spikes, times steps.
+    """
+    if total is None:
+        return "-"
+    if "events_within" not in run:
+        return f"~{total * run['events_per_step'] / 1e6:,.0f}"
+    return f"{run['events_within'][total - 1] / 1e6:,.0f}"
 
 
 def percentile_table(runs: Sequence[Run]) -> Any:
