@@ -2,10 +2,10 @@
 
     python -m benchmarks.detector_seeds
 
-Each set has 100 scenes that are in no other, of the test images of Fashion-MNIST; the shipped
-detector is converted once by both methods. Steps are those from which the mAP stays within 1 % of
-the ANN's on this set, scored every five; the claim is about the median of the ten ratios, with the
-depth and without it, as the paper counts.
+Each set has 50 scenes that are in no other, of the test images of Fashion-MNIST; the shipped
+detector is converted once by both methods. Steps are those from which 90 % of the boxes are those
+of the ANN, scored every five: the mAP of so few scenes changes by more than a percent with a box.
+The claim is about the median of the ten ratios, with the depth, and without it as the paper counts.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from benchmarks.common import Claim, at_most, parser_of, settle
 sys.path.insert(0, str(ROOT / "examples"))
 import scenes as made
 
-LOSS, EVERY = 0.01, 5
-STEPS = {"default": 110, "paper": 230}
+ALIKE, EVERY = 0.9, 5
+STEPS = {"default": 100, "paper": 180}
 FIRST = 100_000
 """Number of the first scene of the first set; those of lower numbers are looked at elsewhere."""
 
@@ -42,14 +42,16 @@ def scenes_of(number: int, count: int) -> tuple[np.ndarray, list[sc.Truth]]:
     return images, truth
 
 
-def steps_within(
+def steps_alike(
     model: sc.Model, network: sc.Network, steps: int, images: np.ndarray, truth: list[sc.Truth]
 ) -> int:
-    """Return the steps from which the mAP stays near the ANN's; all of them if it never does."""
+    """Return the steps from which the boxes stay like the ANN's; all of them if they never do."""
     scored = range(network.depth + 20, steps + 1, EVERY)
     recording = sc.run(network, model.core_input(images), steps=steps, sampled=scored)
     scores = sc.score_detections(model, network, recording, images, truth, scored)
-    return scores.steps_within(LOSS) or steps
+    short = [i for i, found in enumerate(scores.agreement_by_step) if found < ALIKE]
+    after = short[-1] + 1 if short else 0
+    return scored[after] if after < len(scored) else steps
 
 
 def claims(options: argparse.Namespace) -> Iterator[Claim]:
@@ -61,7 +63,7 @@ def claims(options: argparse.Namespace) -> Iterator[Claim]:
     for number in range(options.sets):
         images, truth = scenes_of(number, options.scenes)
         ours, theirs = (
-            steps_within(model, networks[name], steps, images, truth)
+            steps_alike(model, networks[name], steps, images, truth)
             for name, steps in STEPS.items()
         )
         found.append((ours, theirs))
@@ -75,7 +77,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Measure and print; return the exit code."""
     parser = parser_of(__doc__)
     parser.add_argument("--sets", type=int, default=10)
-    parser.add_argument("--scenes", type=int, default=100, help="in a set")
+    parser.add_argument("--scenes", type=int, default=50, help="in a set")
     return settle(claims(parser.parse_args(words)))
 
 

@@ -25,9 +25,9 @@ class ConvertOptions:
     """
 
     source: Source
-    stop: float | None = None
     out: Path | None = None
     overwrite: bool = False
+    stop: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

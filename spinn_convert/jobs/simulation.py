@@ -34,13 +34,13 @@ class RunOptions:
     backend: str = "reference"
     images: int | None = None
     steps: int | None = None
-    stop: float | None = None
     read_out: ReadOut | None = None
     board: Path | None = None
     connectors: Literal["lists", "convolutions", "auto"] | None = None
     record: tuple[str, ...] = ()
     out: Path | None = None
     overwrite: bool = False
+    stop: float | None = None
 
 
 def settings_of(options: RunOptions, network: Network) -> Settings:

@@ -38,7 +38,7 @@ def convert(
     source = options.source(model, data, method, changes, threads)
     stop = options.wanted(stop_when_sure, sure)
     with watching() as watch:
-        made = job.execute(job.ConvertOptions(source, stop, out, overwrite), watch)
+        made = job.execute(job.ConvertOptions(source, out, overwrite, stop), watch)
     if as_json:
         print_json({"folder": str(made.folder), **content(made.network)})
     else:
