@@ -27,6 +27,7 @@ def heads(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_report_has_the_scores_of_all_three(heads, tmp_path):
     options = RunOptions(Source(heads), steps=60, out=tmp_path / "out")
     outcome = job.execute(options)

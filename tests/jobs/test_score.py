@@ -20,6 +20,8 @@ from spinn_convert.network import readout
 from spinn_convert.results import neo_file
 from spinn_convert.results.detection import decode
 
+pytestmark = pytest.mark.slow
+
 neo = pytest.importorskip("neo")
 pytest.importorskip("nixio")
 STEPS, SCENES = 40, 4

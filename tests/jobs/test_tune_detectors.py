@@ -26,6 +26,8 @@ from spinn_convert.jobs.tuning.records import Known, Scaling, Trial
 from spinn_convert.network.recording import Settings, Stimulus, silent, unwatched
 from spinn_convert.results.detection import decode, scores
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def heads(tmp_path):

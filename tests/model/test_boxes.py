@@ -16,6 +16,8 @@ from spinn_convert.model.boxes import boxes_file
 from spinn_convert.model.detector import heads_detections, read_heads, whole_detections
 from spinn_convert.model.load import load
 
+pytestmark = pytest.mark.slow
+
 CASES = {
     "all": {},
     "few candidates": {"candidates": 7, "least_score": 0.01},

@@ -69,7 +69,8 @@ def stop_of(full, network, read_out="late"):
 
 @pytest.mark.parametrize("clamp_delay", [0, 1])
 @pytest.mark.parametrize(
-    "backend", ["kernel", "tensors", pytest.param("nest", marks=pytest.mark.nest)]
+    "backend",
+    ["kernel", "tensors", pytest.param("nest", marks=[pytest.mark.nest, pytest.mark.slow])],
 )
 def test_simulators_end_where_the_rule_says(stimulus, backend, clamp_delay, monkeypatch):
     network = small_network(clamp_delay)
@@ -93,7 +94,9 @@ def test_simulators_end_where_the_rule_says(stimulus, backend, clamp_delay, monk
         assert (shown[last:] == shown[last - 1]).all()
 
 
-@pytest.mark.parametrize("backend", ["kernel", pytest.param("nest", marks=pytest.mark.nest)])
+@pytest.mark.parametrize(
+    "backend", ["kernel", pytest.param("nest", marks=[pytest.mark.nest, pytest.mark.slow])]
+)
 @pytest.mark.parametrize("steps", [1, 3, 40])
 def test_spikes_that_reach_no_output_are_left_out(stimulus, backend, steps):
     network = small_network()
@@ -154,6 +157,7 @@ def test_from_python(model):
         sc.run(network, values, backend="spinnaker-integers", stop_when_sure=True)
 
 
+@pytest.mark.slow
 def test_from_the_command_line(write_model, tmp_path, command, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with_images(classifier(write_model), 260)
