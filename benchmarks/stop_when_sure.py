@@ -6,7 +6,8 @@
 whose images end when the network is sure, beside `paper`: with the number of steps after which it
 agrees with the ANN on 99 % of the test images, and with the same stop. Steps are counted from the
 output's depth, as the paper counts them; events are of spikes that were fired, and for a fixed
-number of steps of those that can still reach the output.
+number of steps of those that can still reach the output. The limits are those of ResNet-18;
+ResNet-34 keeps agreement, accuracy and steps of the stop, but takes 1.4 times the paper's events.
 """
 
 from __future__ import annotations
