@@ -70,18 +70,16 @@ def _classified(report: dict[str, Any]) -> list[tuple[str, str]]:
 
     snn, depth, steps = report["snn"], report["network"]["depth"], report["steps"]
     first, alike = snn["first_step_within_half_percent"], snn["steps_to_99_percent_agreement"]
-    last = [
+    fixed = [
         ("steps to ANN - 0.5 %", shown_steps(first, depth, steps)),
         ("steps to 99 % agreement", shown_steps(alike, depth, steps)),
     ]
-    if "stop" in report:
-        last = _stopped(report["stop"])
     return [
         ("ANN accuracy", f"{report['ann']['accuracy']:.2%}"),
         ("ReLU1 accuracy", f"{report['relu1']['accuracy']:.2%}"),
         ("SNN accuracy", f"{snn['accuracy']:.2%}"),
         ("SNN agrees with the ANN on", f"{snn['agreement']:.2%}"),
-        *last,
+        *(_stopped(report["stop"]) if "stop" in report else fixed),
     ]
 
 

@@ -139,7 +139,7 @@ def as_json(
         "images": images,
         "steps": recording.settings.steps,
         "settings": dict(settings),
-        **({"stop": stop_json(recording)} if recording.settings.stop else {}),
+        **_stopped(recording),
         **scored,
         "network": {
             "neurons": neurons(network),
@@ -162,15 +162,15 @@ def _within(recording: Recording) -> dict[str, Any]:
     return {} if within is None else {"synaptic_events_within": np.rint(within).tolist()}
 
 
-def stop_json(recording: Recording) -> dict[str, Any]:
-    """Return the part `stop` of report.json: the limit, and how many steps the images took.
+def _stopped(recording: Recording) -> dict[str, Any]:
+    """Return the limit, and how many steps the images took, where they could end early.
 
     `calibration` has both on the images that the limit was chosen on: with it, and without.
     """
     stop, taken = recording.settings.stop, recording.taken
     if stop is None:
         return {}
-    return {
+    content = {
         "bound": stop.bound,
         "wanted_agreement": stop.wanted,
         "steps": {
@@ -190,6 +190,7 @@ def stop_json(recording: Recording) -> dict[str, Any]:
             },
         },
     }
+    return {"stop": content}
 
 
 def versions() -> dict[str, str]:

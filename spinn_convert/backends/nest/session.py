@@ -37,6 +37,8 @@ class Session:
         self._starts: list[float] = []
         self._taken: list[int] = []
         self._counts: list[NDArray[np.float64]] = []
+        cut = not settings.record and settings.stop is None
+        self._needed = needed_steps(network, settings.steps) if cut else None
         objects.setup(TIME_STEP_MS, longest_delay(network), settings.threads)
         self._built = NestNetwork(objects, network, settings.threads, alive=alive)
         self._nodes = self._built.nodes
@@ -81,7 +83,6 @@ class Session:
         settings, network = self._settings, self._network
         self._objects.set_all(self._counters, {"V_m": 0.0})
         sure, output = self._watched(), network.readouts[0]
-        cut = not settings.record and settings.stop is None
 
         def on_step(step: int) -> bool:
             progress(step)
@@ -91,7 +92,7 @@ class Session:
             currents,
             settings.steps,
             on_step,
-            needed_steps(network, settings.steps) if cut else None,
+            self._needed,
             None if settings.stop is None else output.release,
         )
         self._starts.append(window.start)

@@ -124,7 +124,12 @@ def room_for_spikes() -> NDArray[np.int32]:
 
 
 def _simulate(
-    network: Network, program: Program, bias: NDArray[np.int32], settings: Settings
+    network: Network,
+    program: Program,
+    bias: NDArray[np.int32],
+    settings: Settings,
+    needed: NDArray[np.int64],
+    sure: Sure,
 ) -> ImageOutcome:
     """Simulate one image. bias: current into every neuron, image included, (neurons,)."""
     from spinn_convert.backends.reference.kernel import simulate
@@ -137,8 +142,8 @@ def _simulate(
         program.out_degree,
         program.one,
         settings.rows,
-        _needed(network, program, settings),
-        _sure(network, settings),
+        needed,
+        sure,
         room_for_spikes(),
     )
     ROOM.spikes = spikes
@@ -183,8 +188,11 @@ def _on_cores(
 ) -> Iterator[ImageOutcome]:
     """Yield results in the order of the images, computing `threads` of them at a time."""
     chunks = _biases(network, program, stimulus)
+    needed, sure = _needed(network, program, settings), _sure(network, settings)
     return in_order(
-        chunks, settings.threads, lambda bias: _simulate(network, program, bias, settings)
+        chunks,
+        settings.threads,
+        lambda bias: _simulate(network, program, bias, settings, needed, sure),
     )
 
 
