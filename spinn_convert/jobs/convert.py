@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.files import output
-from spinn_convert.jobs.prepare import NETWORK, Source, convert, labelled, prepare
+from spinn_convert.jobs.prepare import NETWORK, Source, convert, prepare
 from spinn_convert.model import host
 from spinn_convert.model.load import Model
 from spinn_convert.network import store
@@ -51,7 +51,6 @@ def execute(options: ConvertOptions, watch: Watch = unwatched) -> Converted:
     with output.new_folder(target, options.overwrite, NETWORK) as folder:
         prepared = prepare(source)
         if options.stop:
-            labelled(prepared, "stopped when sure")
             check_stop(prepared.model, prepared.network)
         network = convert(prepared, watch)
         if options.stop:

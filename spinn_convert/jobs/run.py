@@ -94,7 +94,6 @@ def _stopping(prepared: Prepared, network: Network, options: RunOptions, watch: 
 def check(prepared: Prepared, options: RunOptions) -> None:
     """Raise DataError or BackendError for problems that are found before anything is computed."""
     if options.stop:
-        labelled(prepared, "stopped when sure")
         check_stop(prepared.model, prepared.network)
         backends.check_stop(options.backend)
     network, count = prepared.network, len(prepared.dataset.images)
