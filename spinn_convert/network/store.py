@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import cattrs
 import numpy as np
@@ -82,7 +82,7 @@ def _encode(
         content = {
             f.name: _encode(getattr(value, f.name), arrays, names, maps) for f in fields(value)
         }
-        record = {"record": type(value).__name__, "fields": content}
+        record: dict[str, Any] = {"record": type(value).__name__, "fields": content}
         if isinstance(value, LinearMap):
             record["number"] = maps.setdefault(id(value), len(maps))
         return record
@@ -107,7 +107,7 @@ def _decoder(arrays: Arrays) -> cattrs.Converter:
         if found is not LinearMap or number is None:
             return structure[found](value["fields"], found)
         if number not in maps:
-            maps[number] = structure[found](value["fields"], found)
+            maps[number] = cast(LinearMap, structure[found](value["fields"], found))
         return maps[number]
 
     for kind in (*RECORDS.values(), LinearOp):

@@ -77,4 +77,5 @@ def test_copies_of_a_population_are_recognised_in_a_file(tmp_path):
     network.save(tmp_path / "network")
     again = Network.load(tmp_path / "network")
     sizes = [[len(group) for group in groups(n)] for n in (network, again)]
-    assert sizes[0] == sizes[1] and 2 in sizes[0]
+    assert sizes[0] == sizes[1]
+    assert 2 in sizes[0]
