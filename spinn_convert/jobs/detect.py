@@ -13,7 +13,13 @@ from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.files.scenes import Scenes
 from spinn_convert.jobs.prepare import Prepared
-from spinn_convert.jobs.simulation import RunOptions, presented, settings_of, write_results
+from spinn_convert.jobs.simulation import (
+    RunOptions,
+    presented,
+    settings_of,
+    studied,
+    write_results,
+)
 from spinn_convert.jobs.timing import Timing
 from spinn_convert.model import host
 from spinn_convert.model.detector import Detections
@@ -22,6 +28,7 @@ from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_read_out
 from spinn_convert.results import neo_file
 from spinn_convert.results.detection import decode, picture, recorded, scores
+from spinn_convert.results.page.sections import write_page
 
 EVERY = 5
 """Steps between two scores."""
@@ -140,6 +147,7 @@ def write(
     detected: Detected,
     options: RunOptions,
     folder: Path,
+    watch: Watch = unwatched,
 ) -> dict[str, Any]:
     """Write all results into a folder; return the content of report.json."""
     content = write_results(
@@ -162,4 +170,8 @@ def write(
         (f"SNN, {step} steps", found) for step, found in zip(detected.shown, detected.snn)
     ]
     picture.draw_scenes(scenes, columns, folder / "scenes.png")
+    found = studied(prepared, network, detected.read_out, options, watch)
+    watch("report")
+    page, shown = folder / "report.html", [folder / "scenes.png"]
+    write_page(page, prepared.model.path.name, content, network, found, pictures=shown)
     return content

@@ -6,9 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from spinn_convert import backends
 from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import BackendError, DataError, Problem
@@ -16,14 +13,22 @@ from spinn_convert.files import output
 from spinn_convert.files.scenes import Scenes
 from spinn_convert.jobs import detect
 from spinn_convert.jobs.prepare import NETWORK, Prepared, convert, labelled, prepare
-from spinn_convert.jobs.simulation import RunOptions, presented, settings_of, write_results
+from spinn_convert.jobs.simulation import (
+    RunOptions,
+    presented,
+    settings_of,
+    studied,
+    write_results,
+)
 from spinn_convert.jobs.timing import Timing
 from spinn_convert.model import host
-from spinn_convert.model.classes import number, predictions, threshold
+from spinn_convert.model.classes import number, threshold
 from spinn_convert.network.recording import Recording, Stimulus, Watch, unwatched
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_read_out
 from spinn_convert.results import decode, neo_file, report
+from spinn_convert.results.page.answers import Answers
+from spinn_convert.results.page.sections import write_page
 from spinn_convert.results.stopping import check_stop, with_stop
 from spinn_convert.results.suspicions import suspicions
 
@@ -32,13 +37,13 @@ from spinn_convert.results.suspicions import suspicions
 class Simulated:
     """A recording of B images with its scores.
 
-    answers: classes (B,) that the ANN predicts. read_out: how the output was read. warnings: signs
-    that model or data are wrong, as sentences. seconds: by phase.
+    answers: outputs of SNN and ANN. read_out: how the output was read. warnings: signs that model
+    or data are wrong, as sentences. seconds: by phase.
     """
 
     recording: Recording
     scores: report.Scores
-    answers: NDArray[np.int64]
+    answers: Answers
     read_out: ReadOut
     warnings: tuple[str, ...]
     seconds: dict[str, float] = field(default_factory=dict)
@@ -73,10 +78,10 @@ def execute(options: RunOptions, watch: Watch = unwatched) -> Outcome:
         if isinstance(prepared.dataset, Scenes):
             scenes = prepared.dataset
             simulated = detect.simulate(prepared, scenes, network, options, watch, timing)
-            content = detect.write(prepared, scenes, network, simulated, options, folder)
+            content = detect.write(prepared, scenes, network, simulated, options, folder, watch)
         else:
             simulated = simulate(prepared, network, options, watch, timing)
-            content = write(prepared, network, simulated, options, folder)
+            content = write(prepared, network, simulated, options, folder, watch)
     return Outcome(network, simulated, content, target)
 
 
@@ -142,7 +147,7 @@ def simulate(
     limit = threshold(model)
     scores = report.score(snn, ann, relu1, dataset.labels[:count], limit)
     warnings = suspicions(dataset, scores, number(ann.shape[1]), network)
-    answers = predictions(ann, limit)
+    answers = Answers(snn, ann, dataset.labels[:count], limit, images)
     return Simulated(recording, scores, answers, read_out, warnings, timing.seconds)
 
 
@@ -152,6 +157,7 @@ def write(
     simulated: Simulated,
     options: RunOptions,
     folder: Path,
+    watch: Watch = unwatched,
 ) -> dict[str, Any]:
     """Write all results into a folder; return the content of report.json."""
     recording, read_out = simulated.recording, simulated.read_out
@@ -166,9 +172,13 @@ def write(
         folder,
     )
     if "output" in options.record:
-        block = neo_file.output_block(recording, network, simulated.answers, read_out)
+        block = neo_file.output_block(recording, network, simulated.answers.known, read_out)
         neo_file.save(block, folder / "recording.nix")
     images = len(recording.synaptic_events)
     title = f"{prepared.model.path.name} on {options.backend}, {images} images"
     report.draw(simulated.scores, network, title, folder / "accuracy.png")
+    found = studied(prepared, network, read_out, options, watch)
+    watch("report")
+    page = folder / "report.html"
+    write_page(page, prepared.model.path.name, content, network, found, simulated.answers)
     return content

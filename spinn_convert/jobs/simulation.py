@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from spinn_convert import backends
-from spinn_convert.errors import DataError, Problem
+from spinn_convert.conversion.steps import SIZING_IMAGES
+from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.files import output
 from spinn_convert.jobs.convert import save
 from spinn_convert.jobs.prepare import Prepared, Source, method_of
-from spinn_convert.network.recording import Recording, Settings
+from spinn_convert.model import host
+from spinn_convert.network.recording import Recording, Settings, Watch
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_steps
 from spinn_convert.results import neo_file, report
+from spinn_convert.results.layers.evidence import (
+    Studied,
+    backend_to_study,
+    gather,
+    images_to_study,
+)
+from spinn_convert.results.layers.subject import Subject
 from spinn_convert.results.stopping import most_steps
 
 
@@ -79,6 +88,34 @@ def presented(options: RunOptions, available: int) -> int:
     """Return how many of the images that there are to present."""
     default = backends.find(options.backend).DEFAULT_IMAGES
     return min(options.images or default or available, available)
+
+
+def studied(
+    prepared: Prepared,
+    network: Network,
+    read_out: ReadOut,
+    options: RunOptions,
+    watch: Watch,
+    later: int = 1,
+) -> tuple[Studied, Subject] | str:
+    """Return what the layers of the network do on the first images, or why that is not known.
+
+    later: times as many steps for which outputs are looked at.
+    """
+    backend = backend_to_study(options.backend)
+    steps = settings_of(replace(options, stop=None), network).steps
+    count = min(images_to_study(network, steps), presented(options, len(prepared.dataset.images)))
+    if not count:
+        return "Layers were not looked at: even one image has too many spikes to keep."
+    model, threads = prepared.model, options.source.threads
+    images, others = prepared.dataset.images[:count], prepared.dataset.calibration[:SIZING_IMAGES]
+    values = host.core_input(model, images, threads)
+    sizing = host.core_input(model, others, threads)
+    subject = Subject(model, network, images, values, sizing, read_out, threads)
+    try:
+        return gather(subject, backend, steps, later * steps, watch), subject
+    except BackendError as error:
+        return f"Layers were not looked at, as {backend} cannot run the network: {error}"
 
 
 def write_results(

@@ -33,17 +33,18 @@ from spinn_convert.results.layers.subject import (
     scored_steps,
 )
 
-MOST_IMAGES, MOST_SPIKES = 20, 3e7
-"""Images studied at most, and their spikes, of which each takes 12 bytes and a sort."""
+MOST_IMAGES, MOST_SPIKES, MOST_OF_ONE = 20, 3e7, 1e8
+"""Images studied at most, and spikes of all of them, or of one if that has more. Each takes 12
+bytes and a sort."""
 LARGEST_RATE = 0.15
 """Spikes per neuron and step from which their number is estimated, as in `conversion.steps`."""
-LATER = 3
+LATER = 2
 """Times as many steps show whether more of them help."""
 
 
 @dataclass(frozen=True, eq=False)
 class Studied:
-    """What was measured: `recording` has the spikes of all populations, `evidence` the findings'."""
+    """What was measured; recording: with the spikes of all populations."""
 
     evidence: Evidence
     layers: Study
@@ -51,9 +52,9 @@ class Studied:
 
 
 def images_to_study(network: Network, steps: int) -> int:
-    """Return how many images a study takes, by the memory for their spikes."""
-    fitting = MOST_SPIKES / (LARGEST_RATE * steps * neurons(network))
-    return int(np.clip(fitting, 1, MOST_IMAGES))
+    """Return how many images a study takes, by the memory for their spikes; 0: not even one."""
+    spikes = LARGEST_RATE * steps * neurons(network)
+    return int(np.clip(MOST_SPIKES / spikes, spikes < MOST_OF_ONE, MOST_IMAGES))
 
 
 def backend_to_study(backend: str) -> str:
@@ -92,6 +93,7 @@ def gather(
         errors=np.array([error_beside(outputs, ann) for outputs in over_time]),
         steps=steps,
         relu1=agreement(relu1),
+        relu1_error=error_beside(relu1, ann),
         percentile=json.loads(network.made_from.get("method", "{}")).get("percentile"),
         test=Spread(float(subject.images.mean()), float(subject.images.std())),
         calibration=_calibrated_on(network),
@@ -119,7 +121,7 @@ def _simulated(
 def _without_rounding(
     subject: Subject, backend: str, steps: int, ann: dict[str, Floats], watch: Watch
 ) -> tuple[tuple[Layer, ...] | None, float | None]:
-    """Return the layers and the outputs' error without a board's integers; None if there are none."""
+    """Return the layers and the outputs' error without a board's integers, None for none."""
     if backend == "reference":
         return None, None
     exact = _recorded(subject, "reference", steps, watch("without rounding"))

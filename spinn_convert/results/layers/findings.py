@@ -16,6 +16,9 @@ from spinn_convert.results.layers.measure import Layer
 
 SMALL_LOSS = 0.01
 """Share of the images on which another answer is not worth a finding."""
+LARGE_ERROR = 0.1
+"""Of the outputs, as a share of their standard deviation, which changes the least certain answers,
+though perhaps none of those that are looked at. The example has 0.02."""
 FEW_ACTIVE = 0.01
 """Share of neurons below which a layer counts as dead in the ANN."""
 MOST_SILENT = 0.5
@@ -61,7 +64,8 @@ class Evidence:
 
     layers, cuts: in topological order. agreement, errors: of the SNN's outputs after each number of
     steps `at` (S,), which has `steps`, for which the network is run, and ends there or later.
-    relu1: agreement of the network with rates instead of spikes. percentile: of its scales, if any.
+    relu1, relu1_error: agreement of the network with rates instead of spikes, and error of its
+    outputs. percentile: of its scales, if any.
     test, calibration: the images, and those that the network was calibrated on, None if unknown.
     exact: the same layers without a board's integers, and `exact_error` of its outputs after
     `steps`; None elsewhere. zeroed: share of weights that a board rounds to zero, by population.
@@ -74,12 +78,19 @@ class Evidence:
     errors: Floats
     steps: int
     relu1: float
+    relu1_error: float
     percentile: float | None
     test: Spread
     calibration: Spread | None
     exact: Sequence[Layer] | None = None
     exact_error: float | None = None
     zeroed: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def now(self) -> Cut:
+        """The outputs of the spiking network after `steps`."""
+        which = int(np.searchsorted(self.at, self.steps, "right")) - 1
+        return Cut(None, float(self.agreement[which]), float(self.errors[which]))
 
 
 @dataclass(frozen=True)
@@ -93,9 +104,10 @@ class Finding:
 
 def findings(seen: Evidence) -> tuple[Finding, ...]:
     """Return what costs agreement, the surest causes first; nothing if all is well."""
-    found = [*_dead(seen), *_silent(seen), *_clipped(seen), *_integers(seen), *_steps(seen)]
-    if not found and 1 - _agreement(seen) > SMALL_LOSS:
-        what = f"agreement is {_agreement(seen):.1%}; {lost_at(seen.cuts)}"
+    causes = (_other, _dead, _silent, _clipped, _integers, _steps)
+    found = [finding for cause in causes for finding in cause(seen)]
+    if not found and 1 - seen.now.agreement > SMALL_LOSS:
+        what = f"agreement is {seen.now.agreement:.1%}; {lost_at(seen.cuts)}"
         fix = "look for settings with `spinn-convert tune`"
         found.append(Finding("unknown", what, fix))
     return tuple(found)
@@ -107,19 +119,24 @@ def lost_at(cuts: Sequence[Cut]) -> str:
     worst = int(np.argmax(grown))
     before, after = cuts[worst], cuts[worst + 1]
     return (
-        f"most is lost up to {after.layer}: with the SNN's rates there, the rest of the ANN gives"
-        f" its own answer on {after.agreement:.0%} of the images"
-        f" ({before.agreement:.0%} with those of {before.layer or 'no layer'})"
+        f"the outputs get worse most between {before.layer or 'the image'} and {after.layer}: their"
+        f" error grows from {before.error:.1%} to {after.error:.1%}, and the ANN that goes on from"
+        f" there keeps its own answer on {after.agreement:.0%} of the images, after"
+        f" {before.agreement:.0%}"
     )
 
 
-def _agreement(seen: Evidence) -> float:
-    return float(seen.agreement[_now(seen)])
-
-
-def _now(seen: Evidence) -> int:
-    """Return where in `at` the steps are for which the network is run, or the last before them."""
-    return int(np.searchsorted(seen.at, seen.steps, "right")) - 1
+def _other(seen: Evidence) -> Iterator[Finding]:
+    """Yield that the network is not what the ONNX file makes: without spikes, both are the same."""
+    alone = seen.cuts[0].agreement
+    if 1 - alone > SMALL_LOSS:
+        what = (
+            "the network computes another function than the ONNX file: without spikes and clipping"
+            f" it gives the ANN's answer on {alone:.0%} of the images"
+        )
+        yield Finding(
+            "network", what, "convert again: the network was changed after its conversion"
+        )
 
 
 def _dead(seen: Evidence) -> Iterator[Finding]:
@@ -128,7 +145,7 @@ def _dead(seen: Evidence) -> Iterator[Finding]:
             what = (
                 f"{layer.name} is zero in the ANN itself, in {1 - layer.active:.0%} of its places"
             )
-            fix = "check the file's weights, and that pixels are scaled as in training"
+            fix = "check the weights of this layer, and that pixels are scaled as in training"
             yield Finding("dead", what, fix)
             return
 
@@ -150,7 +167,8 @@ def _silent(seen: Evidence) -> Iterator[Finding]:
 def _clipped(seen: Evidence) -> Iterator[Finding]:
     """Yield what is wrong with the scales: images of another kind, or a low percentile."""
     worst = max(seen.layers, key=lambda layer: layer.clipped)
-    much = worst.clipped > MUCH_CLIPPED and 1 - seen.relu1 > SMALL_LOSS
+    harmful = 1 - seen.relu1 > SMALL_LOSS or seen.relu1_error > LARGE_ERROR
+    much = worst.clipped > MUCH_CLIPPED and harmful
     others = seen.calibration is not None and _differ(seen.test, seen.calibration)
     expected = None if seen.percentile is None else 1 - seen.percentile / 100
     beyond = expected is None or worst.clipped > BEYOND_CHANCE * expected
@@ -183,7 +201,7 @@ def _differ(a: Spread, b: Spread) -> bool:
 def _integers(seen: Evidence) -> Iterator[Finding]:
     if seen.exact is None or seen.exact_error is None:
         return
-    error = float(seen.errors[_now(seen)])
+    error = seen.now.error
     if error <= WORSE_BY_INTEGERS * seen.exact_error:
         return
     more = [ours.error - exact.error for ours, exact in zip(seen.layers, seen.exact)]
@@ -207,8 +225,8 @@ def _first_large(more: Sequence[float]) -> int:
 
 
 def _steps(seen: Evidence) -> Iterator[Finding]:
-    now, later = _agreement(seen), float(seen.agreement[-1])
-    worse = seen.errors[_now(seen)] > WORSE_THAN_LATER * seen.errors[-1]
+    now, later = seen.now.agreement, float(seen.agreement[-1])
+    worse = seen.now.error > WORSE_THAN_LATER * seen.errors[-1]
     if not worse or later - now <= SMALL_LOSS:
         return
     settled = (seen.agreement >= later - SMALL_LOSS / 2) & (

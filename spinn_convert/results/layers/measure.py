@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinn_convert.linear.ops import Floats
 from spinn_convert.linear.threads import torch_threads
 from spinn_convert.network import rate, readout
 from spinn_convert.network.copies import groups
 from spinn_convert.network.recording import Recording
-from spinn_convert.network.records import Network, Population
+from spinn_convert.network.records import Network, Population, out_degrees
 from spinn_convert.network.timing import needed_steps
 
 SATURATED = 0.98
@@ -35,9 +36,9 @@ class Layer:
     of the ANN's activations that are larger than the scale. activation, largest: their mean and
     maximum, in scales; active: share of the neurons with one above zero on any image. rate: spikes
     per neuron and step. silent: share of the neurons without a spike on any image, of those that
-    are active in the ANN.
-    saturated: share of rates of SATURATED or more. pairs: (n, 2), some activations in scales, and
-    the rates that stand for them.
+    are active in the ANN. saturated: share of rates of SATURATED or more. spikes, events: per image
+    in all steps; an event is a spike delivered to one synapse. pairs: (n, 2), some activations in
+    scales, and the rates that stand for them.
     """
 
     name: str
@@ -51,6 +52,8 @@ class Layer:
     rate: float
     silent: float
     saturated: float
+    spikes: float
+    events: float
     pairs: Floats
 
 
@@ -73,8 +76,15 @@ def study(
     rates = spiking_rates(network, recording, read_out)
     with torch_threads(threads):
         ann, clipped = (_all(network, values, clip) for clip in (False, True))
+    degrees = out_degrees(network)
     layers = [
-        _layer(group, rates[group[0].name], ann[group[0].name], clipped[group[0].name])
+        _layer(
+            group,
+            rates[group[0].name],
+            ann[group[0].name],
+            clipped[group[0].name],
+            [_cost(recording, p, degrees[p.name]) for p in group],
+        )
         for group in spiking_groups(network)
     ]
     return Study(tuple(layers), rates)
@@ -116,7 +126,21 @@ def _all(network: Network, values: Floats, clip: bool) -> dict[str, Floats]:
     }
 
 
-def _layer(group: tuple[Population, ...], snn: Floats, ann: Floats, clipped: Floats) -> Layer:
+def _cost(
+    recording: Recording, population: Population, degrees: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Return spikes and synaptic events per image; degrees: synapses of each neuron."""
+    neuron, images = recording.spikes[population.name][:, 2], len(recording.synaptic_events)
+    return len(neuron) / images, float(degrees.ravel()[neuron].sum()) / images
+
+
+def _layer(
+    group: tuple[Population, ...],
+    snn: Floats,
+    ann: Floats,
+    clipped: Floats,
+    costs: list[tuple[float, float]],
+) -> Layer:
     active, fired = (ann > 0).any(0), (snn > 0).any(0)
     return Layer(
         name=group[0].name,
@@ -130,6 +154,8 @@ def _layer(group: tuple[Population, ...], snn: Floats, ann: Floats, clipped: Flo
         rate=float(snn.mean()),
         silent=float((active & ~fired).sum() / max(active.sum(), 1)),
         saturated=float((snn >= SATURATED).mean()),
+        spikes=sum(spikes for spikes, _ in costs),
+        events=sum(events for _, events in costs),
         pairs=_some_pairs(ann.ravel(), snn.ravel()),
     )
 
