@@ -14,10 +14,10 @@ from spinn_convert.errors import DataError, Problem
 from spinn_convert.files.scenes import Scenes
 from spinn_convert.jobs.prepare import Prepared
 from spinn_convert.jobs.simulation import (
+    Inside,
     RunOptions,
     presented,
     settings_of,
-    studied,
     write_results,
 )
 from spinn_convert.jobs.timing import Timing
@@ -145,11 +145,14 @@ def write(
     scenes: Scenes,
     network: Network,
     detected: Detected,
+    inside: Inside,
     options: RunOptions,
     folder: Path,
-    watch: Watch = unwatched,
 ) -> dict[str, Any]:
-    """Write all results into a folder; return the content of report.json."""
+    """Write all results into a folder; return the content of report.json.
+
+    inside: of `simulation.studied`.
+    """
     content = write_results(
         prepared,
         network,
@@ -170,8 +173,6 @@ def write(
         (f"SNN, {step} steps", found) for step, found in zip(detected.shown, detected.snn)
     ]
     picture.draw_scenes(scenes, columns, folder / "scenes.png")
-    found = studied(prepared, network, detected.read_out, options, watch)
-    watch("report")
     page, shown = folder / "report.html", [folder / "scenes.png"]
-    write_page(page, prepared.model.path.name, content, network, found, pictures=shown)
+    write_page(page, prepared.model.path.name, content, network, inside, pictures=shown)
     return content

@@ -14,6 +14,7 @@ from spinn_convert.files.scenes import Scenes
 from spinn_convert.jobs import detect
 from spinn_convert.jobs.prepare import NETWORK, Prepared, convert, labelled, prepare
 from spinn_convert.jobs.simulation import (
+    Inside,
     RunOptions,
     presented,
     settings_of,
@@ -78,11 +79,25 @@ def execute(options: RunOptions, watch: Watch = unwatched) -> Outcome:
         if isinstance(prepared.dataset, Scenes):
             scenes = prepared.dataset
             simulated = detect.simulate(prepared, scenes, network, options, watch, timing)
-            content = detect.write(prepared, scenes, network, simulated, options, folder, watch)
+            inside = _looked_into(prepared, network, simulated.read_out, options, watch, timing)
+            content = detect.write(prepared, scenes, network, simulated, inside, options, folder)
         else:
             simulated = simulate(prepared, network, options, watch, timing)
-            content = write(prepared, network, simulated, options, folder, watch)
+            inside = _looked_into(prepared, network, simulated.read_out, options, watch, timing)
+            content = write(prepared, network, simulated, inside, options, folder)
     return Outcome(network, simulated, content, target)
+
+
+def _looked_into(
+    prepared: Prepared,
+    network: Network,
+    read_out: ReadOut,
+    options: RunOptions,
+    watch: Watch,
+    timing: Timing,
+) -> Inside:
+    with timing.phase("layers"):
+        return studied(prepared, network, read_out, options, watch)
 
 
 def _stopping(prepared: Prepared, network: Network, options: RunOptions, watch: Watch) -> Network:
@@ -155,11 +170,14 @@ def write(
     prepared: Prepared,
     network: Network,
     simulated: Simulated,
+    inside: Inside,
     options: RunOptions,
     folder: Path,
-    watch: Watch = unwatched,
 ) -> dict[str, Any]:
-    """Write all results into a folder; return the content of report.json."""
+    """Write all results into a folder; return the content of report.json.
+
+    inside: of `simulation.studied`.
+    """
     recording, read_out = simulated.recording, simulated.read_out
     content = write_results(
         prepared,
@@ -177,8 +195,6 @@ def write(
     images = len(recording.synaptic_events)
     title = f"{prepared.model.path.name} on {options.backend}, {images} images"
     report.draw(simulated.scores, network, title, folder / "accuracy.png")
-    found = studied(prepared, network, read_out, options, watch)
-    watch("report")
-    page = folder / "report.html"
-    write_page(page, prepared.model.path.name, content, network, found, simulated.answers)
+    page, name = folder / "report.html", prepared.model.path.name
+    write_page(page, name, content, network, inside, simulated.answers)
     return content

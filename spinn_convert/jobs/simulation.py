@@ -14,7 +14,7 @@ from spinn_convert.files import output
 from spinn_convert.jobs.convert import save
 from spinn_convert.jobs.prepare import Prepared, Source, method_of
 from spinn_convert.model import host
-from spinn_convert.network.recording import Recording, Settings, Watch
+from spinn_convert.network.recording import Recording, Settings, Watch, unwatched
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_steps
 from spinn_convert.results import neo_file, report
@@ -50,6 +50,10 @@ class RunOptions:
     out: Path | None = None
     overwrite: bool = False
     stop: float | None = None
+
+
+Inside = tuple[Studied, Subject] | str
+"""What the layers of a network do on some images, or why that is not known."""
 
 
 def settings_of(options: RunOptions, network: Network) -> Settings:
@@ -95,9 +99,9 @@ def studied(
     network: Network,
     read_out: ReadOut,
     options: RunOptions,
-    watch: Watch,
+    watch: Watch = unwatched,
     later: int = 1,
-) -> tuple[Studied, Subject] | str:
+) -> Inside:
     """Return what the layers of the network do on the first images, or why that is not known.
 
     later: times as many steps for which outputs are looked at.
