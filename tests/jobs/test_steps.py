@@ -138,6 +138,15 @@ def test_a_network_in_the_current_folder(source, converted, monkeypatch):
         prepare(network)
 
 
+def test_other_calibration_images_than_those_of_the_network_are_noticed(source, converted):
+    options = RunOptions(Source(converted), images=2, steps=5, overwrite=True)
+    assert run.execute(options).report["warnings"] == []
+    data = dict(np.load("tiny.npz"))
+    np.savez("tiny.npz", **{**data, "calibration_images": 2 * data["images"] + 1})
+    (warning,) = run.execute(options).report["warnings"]
+    assert "was calibrated on other images than the 40 of this data: mean input" in warning
+
+
 def test_what_does_not_belong_to_a_network_is_refused(source, converted, write_model, tmp_path):
     data = source.path.with_suffix(".npz")
     other = pooled_model(lambda *model: write_model(*model, name="other.onnx"))
