@@ -28,7 +28,6 @@ from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_read_out
 from spinn_convert.results import neo_file
 from spinn_convert.results.detection import decode, picture, recorded, scores
-from spinn_convert.results.page.sections import write_page
 
 EVERY = 5
 """Steps between two scores."""
@@ -153,6 +152,8 @@ def write(
 
     inside: of `simulation.studied`.
     """
+    from spinn_convert.results.page.sections import write_page  # Bokeh takes a while to import
+
     content = write_results(
         prepared,
         network,

@@ -28,8 +28,7 @@ from spinn_convert.network.recording import Recording, Stimulus, Watch, unwatche
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_read_out
 from spinn_convert.results import decode, neo_file, report
-from spinn_convert.results.page.answers import Answers
-from spinn_convert.results.page.sections import write_page
+from spinn_convert.results.answers import Answers
 from spinn_convert.results.stopping import check_stop, with_stop
 from spinn_convert.results.suspicions import suspicions
 
@@ -178,6 +177,8 @@ def write(
 
     inside: of `simulation.studied`.
     """
+    from spinn_convert.results.page.sections import write_page  # Bokeh takes a while to import
+
     recording, read_out = simulated.recording, simulated.read_out
     content = write_results(
         prepared,

@@ -32,8 +32,8 @@ def suspicions(dataset: Dataset, scores: Scores, classes: int, network: Network)
     known, here = fingerprint.read(network), fingerprint.of(dataset.calibration)
     if known and known.sha256 != here.sha256:
         found.append(
-            f"the network was calibrated on other images than the {len(dataset.calibration)} of this"
-            f" data: mean input {known.mean:.2f} against {here.mean:.2f}, standard deviation"
+            f"the network was calibrated on other images than the {len(dataset.calibration)} of"
+            f" this data: mean input {known.mean:.2f} against {here.mean:.2f}, standard deviation"
             f" {known.std:.2f} against {here.std:.2f}"
         )
     for name, images in (("images", dataset.images), ("calibration_images", dataset.calibration)):

@@ -12,6 +12,7 @@ from spinn_convert.linear.ops import Floats
 from spinn_convert.linear.threads import torch_threads
 from spinn_convert.model import fingerprint
 from spinn_convert.network import rate
+from spinn_convert.network.copies import merged
 from spinn_convert.network.recording import (
     Progress,
     Recording,
@@ -82,7 +83,7 @@ def gather(
     at = scored_steps(subject, later)
     over_time = outputs_after(subject, curve, at)
     with torch_threads(threads):
-        (relu1,) = rate.rates(network, subject.values, clip=True)
+        (relu1,) = rate.rates(merged(network), subject.values, clip=True)
     evidence = Evidence(
         layers=found.layers,
         cuts=[

@@ -14,7 +14,7 @@ import numpy as np
 from spinn_convert.linear.ops import Floats
 from spinn_convert.linear.threads import torch_threads
 from spinn_convert.network import rate
-from spinn_convert.network.copies import groups
+from spinn_convert.network.copies import merged
 from spinn_convert.network.recording import Progress, silent
 from spinn_convert.network.records import Network
 from spinn_convert.results.layers.measure import spiking_groups
@@ -48,23 +48,21 @@ def outputs_behind(
     """
     import torch
 
-    layers = {group[0].name: [p.name for p in group] for group in spiking_groups(network)}
+    plain, wanted = merged(network), cuts(network)
     state = {network.input.name: torch.from_numpy(np.ascontiguousarray(values))}
-    wanted = cuts(network)
     with torch_threads(threads):
-        yield None, _rest(network, dict(state))
-        for name, copies in layers.items():
-            found = torch.from_numpy(np.ascontiguousarray(rates[name]))
-            state |= dict.fromkeys(copies, found)
+        yield None, _rest(plain, dict(state))
+        for population in plain.spiking:
+            name = population.name
+            state[name] = torch.from_numpy(np.ascontiguousarray(rates[name]))
             if name in wanted:
-                yield name, _rest(network, dict(state))
+                yield name, _rest(plain, dict(state))
                 progress(wanted.index(name) + 1, len(wanted))
 
 
 def _rest(network: Network, state: dict[str, torch.Tensor]) -> dict[str, Floats]:
     """Return the outputs by name; state: rates of the populations that are known already."""
-    for group in groups(network):
-        if group[0].name not in state:
-            found = rate.rate(network, group[0], state, clip=False)
-            state |= dict.fromkeys((p.name for p in group), found)
+    for population in network.populations:
+        if population.name not in state:
+            state[population.name] = rate.rate(network, population, state, clip=False)
     return {p.name: state[p.name].numpy() * rate.columns(p) for p in network.readouts}

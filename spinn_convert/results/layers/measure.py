@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from spinn_convert.linear.ops import Floats
 from spinn_convert.linear.threads import torch_threads
 from spinn_convert.network import rate, readout
-from spinn_convert.network.copies import groups
+from spinn_convert.network.copies import groups, merged
 from spinn_convert.network.recording import Recording
 from spinn_convert.network.records import Network, Population, out_degrees
 from spinn_convert.network.timing import needed_steps
@@ -118,11 +118,12 @@ def spiking_rates(network: Network, recording: Recording, read_out: str) -> dict
 
 
 def _all(network: Network, values: Floats, clip: bool) -> dict[str, Floats]:
-    """Return the rates of all spiking populations without spikes, (B, *shape), in scales."""
-    chunks = list(rate.rates(network, values, clip))
+    """Return the rates of all layers without spikes, (B, *shape), in scales."""
+    plain = merged(network)
+    chunks = list(rate.rates(plain, values, clip))
     return {
         p.name: np.concatenate([chunk[p.name] / rate.columns(p) for chunk in chunks])
-        for p in network.spiking
+        for p in plain.spiking
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spinn_convert.network.records import Network
+from spinn_convert.results.answers import Answers, confused, worth_a_look
 from spinn_convert.results.headline import costs, scored, title
 from spinn_convert.results.layers import table
 from spinn_convert.results.layers.evidence import Studied
@@ -18,7 +19,7 @@ from spinn_convert.results.layers.subject import Subject
 from spinn_convert.results.layers.traces import traces
 from spinn_convert.results.page import answers as figures_of_answers
 from spinn_convert.results.page import figures, neurons
-from spinn_convert.results.page.answers import MOST_CLASSES, Answers
+from spinn_convert.results.page.answers import MOST_CLASSES
 from spinn_convert.results.page.page import Section, SingleImage, write
 
 
@@ -129,7 +130,7 @@ def _neurons(studied: Studied, subject: Subject) -> Section:
 
 
 def _answers(answers: Answers) -> Iterator[Section]:
-    some = figures_of_answers.worth_a_look(answers)
+    some = worth_a_look(answers)
     note = (
         "Those on which they disagree after the last step come first, then those that took longest"
         " to agree. Solid: the SNN's output over time; dotted: the ANN's. Blue is the ANN's class."
@@ -143,7 +144,7 @@ def _answers(answers: Answers) -> Iterator[Section]:
         shown = figures_of_answers.confusion(answers)
         yield Section("classes", "Classes taken for others", figures=shown)
         return
-    rows = [tuple(map(str, row)) for row in figures_of_answers.confused(answers)]
+    rows = [tuple(map(str, row)) for row in confused(answers)]
     head = ("SNN's class", "ANN's class", "images")
     yield Section("classes", "Classes taken for others", head=head, rows=rows)
 

@@ -18,7 +18,7 @@ from spinn_convert.jobs import run
 from spinn_convert.jobs.prepare import Source
 from spinn_convert.jobs.recipe import Recipe
 from spinn_convert.jobs.simulation import RunOptions
-from spinn_convert.results.page import answers
+from spinn_convert.results import answers
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 LOGGED = r'CONSOLE:\d+\] "(.*)", source'
