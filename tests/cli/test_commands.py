@@ -197,3 +197,29 @@ def test_a_command_prints_progress_where_stderr_is_no_terminal(command, model, m
     phases = {line.partition(":")[0] for line in told.stderr.splitlines()}
     assert "SNN on reference" in phases
     assert phases <= {"calibrate", "potentials", "ANN", "ReLU1", "SNN on reference", "decode"}
+
+
+def test_export_as_nir(command, model):
+    nir = pytest.importorskip("nir")
+    told = command("export", model, "--format", "nir", "--steps", 20)
+    assert (told.returncode, told.stdout) == (0, "wrote tiny.nir\n"), told.stderr
+    graph = nir.read("tiny.nir")
+    assert int(graph.metadata["steps"]) == 20 - 2
+    command("convert", model)
+    model.with_suffix(".npz").unlink()  # a network needs no images
+    words = ("export", "tiny.spinn/network.npz", "--format", "nir")
+    assert "tiny.nir: exists already" in command(*words).stderr
+    assert read_json(command, *words, "--overwrite") == {"file": "tiny.nir"}
+    with_steps = nir.read("tiny.nir").metadata
+    assert int(with_steps["steps"]) != 18
+    assert sorted(p.name for p in Path().iterdir() if ".nir" in p.name) == ["tiny.nir"]
+
+
+def test_export_as_nir_replaces_only_its_own(command, model):
+    pytest.importorskip("nir")
+    for content in (b"mine", b"\x89HDF\r\n\x1a\n"):
+        Path("mine.nir").write_bytes(content)
+        told = command("export", model, "--format", "nir", "--out", "mine.nir", "--overwrite")
+        assert told.returncode == 2
+        assert "is not a file that spinn-convert wrote" in told.stderr
+        assert Path("mine.nir").read_bytes() == content
