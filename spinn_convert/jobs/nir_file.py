@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from spinn_convert.errors import DataError, Problem
 from spinn_convert.files import output
 from spinn_convert.jobs.inspect import converted_already
 from spinn_convert.jobs.prepare import Source, convert, prepare
@@ -45,8 +46,12 @@ def execute(options: NirOptions, watch: Watch = unwatched) -> Path:
 
 
 def _network(options: NirOptions, watch: Watch) -> Network:
-    if options.source.is_network:
-        return converted_already(options.source)
-    prepared = prepare(options.source)
+    source = options.source
+    if source.is_network:
+        if source.onnx is not None:
+            what, fix = "has no effect: the network's file is enough", "leave it out"
+            raise DataError([Problem(f"--onnx {source.onnx}", what, fix)])
+        return converted_already(source)
+    prepared = prepare(source)
     prepared.network.to_nir(options.steps, options.read_out)
     return convert(prepared, watch)

@@ -117,4 +117,5 @@ def test_options_of_scripts_beside_nir(refused):
     refused("export tiny.onnx --format nir --simulator nest", "--simulator nest", *words)
     refused(f"export {NETWORK} --format nir --images 3", "--images 3", *words)
     refused(f"export {NETWORK} --format nir --data tiny.npz", "--data tiny.npz", "no effect")
+    refused(f"export {NETWORK} --format nir --onnx tiny.onnx", "--onnx tiny.onnx", "no effect")
     refused("export tiny.onnx --format nir --steps 2", "2 steps", "give 3 or more")

@@ -18,15 +18,6 @@ from spinn_convert.cli.console import print_json, print_written
 @options.recipe
 @options.onnx
 @click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["script", "nir"]),
-    default="script",
-    show_default=True,
-    help="A PyNN script, or a file of NIR for other simulators.",
-    panel=options.OUTPUT,
-)
-@click.option(
     "--simulator",
     type=click.Choice(["nest", "spinnaker"]),
     help="What the script runs on [default: nest].",
@@ -36,7 +27,16 @@ from spinn_convert.cli.console import print_json, print_written
 @options.steps
 @options.read_out
 @options.threads
-@options.out("MODEL.script or MODEL.nir")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["script", "nir"]),
+    default="script",
+    show_default=True,
+    help="A PyNN script, or a file of NIR for other simulators.",
+    panel=options.OUTPUT,
+)
+@options.out("MODEL.script, or the file MODEL.nir")
 def export(
     model: Path,
     data: Path | None,
