@@ -85,6 +85,8 @@ def test_json_of_every_command_is_read_by_machines(command, model):
     assert again == {key: value for key, value in made.items() if key != "folder"}
     ran = read_json(command, "run", model, "--steps", 20)
     assert ran == json.loads(Path("tiny.spinn/report.json").read_text())
+    multiplied = 30 * 4 * 9 + 2 * 2 * 5 * 4 * 9 + 20 * 3  # 6 x 5 places, then 2 x 2, then 3 classes
+    assert ran["energy"]["ann_macs_per_image"] == multiplied
     assert read_json(command, "export", model) == {"folder": "tiny.script"}
     settings = read_json(command, "settings", "paper")
     assert settings["percentile"] == 99.99

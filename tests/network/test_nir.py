@@ -91,6 +91,7 @@ def test_copies_share_their_weights(tmp_path):
     assert len(network.load(stored).to_nir().nodes) == len(graph.nodes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [classifier, pooled_model], ids=lambda f: f.__name__)
 @pytest.mark.parametrize(
     "method",

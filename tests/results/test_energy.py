@@ -23,6 +23,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_multiplications_are_those_that_torch_counts(name, tmp_path):
     block, settings = NETWORKS[name]
