@@ -35,7 +35,7 @@ def execute(source: Source) -> Inspected:
     warning. Raises the errors of every step.
     """
     if source.is_network:
-        return Inspected(_converted_already(source))
+        return Inspected(converted_already(source))
     data = data_of(source, source.path)
     model = load(source.path, image_shape(data))
     method = _unsimulated((source.recipe or Recipe()).method)
@@ -57,7 +57,7 @@ def _dataset(model: Model, data: Path) -> Dataset | Scenes:
     return load_dataset(data, model.image_shape, None, model.takes_integers)
 
 
-def _converted_already(source: Source) -> Network:
+def converted_already(source: Source) -> Network:
     """Return a stored network, whose scales need no images; raises DataError where some are."""
     if source.data is not None:
         what, fix = "has no effect: the network's scales are known", "leave it out"
