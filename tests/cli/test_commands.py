@@ -83,7 +83,7 @@ def test_json_of_every_command_is_read_by_machines(command, model):
     assert [p["name"] for p in made["populations"]] == [p["name"] for p in shown["populations"]]
     again = read_json(command, "inspect", "converted/network.npz")
     assert again == {key: value for key, value in made.items() if key != "folder"}
-    ran = read_json(command, "run", model, "--steps", 20)
+    ran = read_json(command, "run", model, "--steps", 20, "--images", 20)
     assert ran == json.loads(Path("tiny.spinn/report.json").read_text())
     looked = read_json(command, "diagnose", "tiny.spinn/network.npz", "--steps", 20)
     names = [layer["name"] for layer in looked["layers"]]
