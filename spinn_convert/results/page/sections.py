@@ -186,8 +186,8 @@ def _energy(content: Mapping[str, Any]) -> Iterator[Section]:
     latency, soonest = content["snn_latency_ms"], content["snn_latency_ms_at_best"]
     note = (
         f"Estimated from published figures, not measured: {least:,.3g} to {joules:,.3g} J and"
-        f" {soonest:,.0f} to {latency:,.0f} ms per image, by how much slower than real time the board"
-        f" has to run. The ANN does {content['ann_macs_per_image']:,} multiplications with weights;"
+        f" {soonest:,.0f} to {latency:,.0f} ms per image, by how much slower than real time a board"
+        f" runs. The ANN does {content['ann_macs_per_image']:,} multiplications with weights;"
         " what these cost depends on its machine."
     )
     parts = ("idle", "neurons", "spikes", "events")
