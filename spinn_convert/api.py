@@ -13,16 +13,18 @@ from spinn_convert import backends
 from spinn_convert.conversion.method import Method, named_method
 from spinn_convert.conversion.steps import converted
 from spinn_convert.errors import BackendError, DataError, Problem
-from spinn_convert.files import data as files
 from spinn_convert.files import scenes
 from spinn_convert.files.data import Dataset
 from spinn_convert.files.scenes import Scenes, Truth
+from spinn_convert.files.tables import TorchDataset
 from spinn_convert.linear.ops import Floats
 from spinn_convert.linear.threads import available_cores
 from spinn_convert.model import host
+from spinn_convert.model import images as of_models
 from spinn_convert.model import load as models
 from spinn_convert.model.classes import number_of, threshold
 from spinn_convert.model.host import ImageSequence
+from spinn_convert.model.images import Reading
 from spinn_convert.model.load import Model
 from spinn_convert.network import readout
 from spinn_convert.network.recording import (
@@ -56,17 +58,24 @@ def load(path: Path | str, image_shape: tuple[int, ...] | None = None) -> Model:
     return models.load(path, image_shape)
 
 
-def load_dataset(path: Path | str, model: Model) -> Dataset:
-    """Read images and labels for a model from an .npz file.
+def load_dataset(
+    data: Path | str | TorchDataset,
+    model: Model,
+    calibration: Path | str | TorchDataset | None = None,
+    calibration_images: int | None = None,
+    preprocess: str | None = None,
+) -> Dataset:
+    """Read images and labels for a model: from an .npz, a folder per class, a list, or others.
 
-    The file holds `images` (N, *image shape), `labels` (N,) and `calibration_images` (M, *image
-    shape), which are images of the training set; with `scale`, `mean` (C,) and `std` (C,), the
-    model's input is (images * scale - mean) / std. A slice of the result's `images` or
-    `calibration` is that input, float32. Raises DataError that lists every array that is missing
-    or does not fit the model.
+    data: a path of any kind in docs/data.md, or a torch dataset of (image, label). calibration:
+    images of the training set, of any kind, too; None for those in the .npz. calibration_images:
+    how many to draw; None for 1,000, or all in the .npz. preprocess: how pictures become the
+    model's input, as of --preprocess; None for what the ONNX file says. Raises DataError that lists
+    all that is missing or does not fit the model.
     """
-    classes = number_of(model)
-    return files.load_dataset(Path(path), model.image_shape, classes, model.takes_integers)
+    some, training = (Path(s) if isinstance(s, str) else s for s in (data, calibration))
+    reading = Reading(training, calibration_images, preprocess, available_cores())
+    return of_models.load_dataset(model, some, number_of(model), reading, calibrated=False)
 
 
 def load_scenes(path: Path | str, model: Model) -> Scenes:

@@ -15,7 +15,7 @@ from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.files import output
 from spinn_convert.files.scenes import Scenes
 from spinn_convert.jobs import detect
-from spinn_convert.jobs.prepare import NETWORK, Prepared, convert, labelled, prepare
+from spinn_convert.jobs.prepare import NETWORK, Prepared, calibration_of, convert, labelled, prepare
 from spinn_convert.jobs.simulation import RunOptions, presented, settings_of, write_results
 from spinn_convert.jobs.timing import Timing
 from spinn_convert.model import host
@@ -86,7 +86,7 @@ def _stopping(prepared: Prepared, network: Network, options: RunOptions, watch: 
     known = network.stop
     if wanted is None or (known and (known.wanted, known.read_out) == (wanted, read_out)):
         return network
-    images, threads = prepared.dataset.calibration, options.source.threads
+    images, threads = calibration_of(prepared), options.source.threads
     network = replace(network, read_out=read_out)
     return with_stop(prepared.model, network, images, wanted, options.steps, threads, watch)
 
@@ -130,7 +130,9 @@ def simulate(
     )
     with timing.phase("relu1"):
         relu1 = decode.relu1_logits(network, values, images, logits, threads, watch("ReLU1"))
-    sizing = host.core_input(model, dataset.calibration[:SIZING_IMAGES], threads)
+    sizing = None
+    if options.backend in backends.BOARDS:
+        sizing = host.core_input(model, calibration_of(prepared)[:SIZING_IMAGES], threads)
     progress = watch(f"SNN on {options.backend}")
     recording = backend.run(
         network, Stimulus(values, sizing), settings_of(options, network), progress

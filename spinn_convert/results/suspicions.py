@@ -6,7 +6,8 @@ import json
 
 import numpy as np
 
-from spinn_convert.files.data import Dataset, Images
+from spinn_convert.files.data import Dataset
+from spinn_convert.model.host import ImageSequence
 from spinn_convert.network.records import Network
 from spinn_convert.results.report import Scores
 
@@ -29,7 +30,7 @@ def suspicions(dataset: Dataset, scores: Scores, classes: int, network: Network)
             " that these are training images, scaled as in training"
         )
     for name, images in (("images", dataset.images), ("calibration_images", dataset.calibration)):
-        if _constant(images):
+        if len(images) and _constant(images):
             found.append(f"{name}: every pixel of the first {min(SEEN, len(images))} is the same")
     different = len(np.unique(dataset.labels)) > 1
     if different and len(dataset.labels) >= ENOUGH and scores.ann <= 1 / max(classes, 2):
@@ -40,6 +41,6 @@ def suspicions(dataset: Dataset, scores: Scores, classes: int, network: Network)
     return tuple(found)
 
 
-def _constant(images: Images) -> bool:
+def _constant(images: ImageSequence) -> bool:
     some = images[:SEEN]
     return bool((some == some.flat[0]).all())

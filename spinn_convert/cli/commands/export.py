@@ -31,7 +31,7 @@ from spinn_convert.cli.console import print_json, print_written
 @options.out("MODEL.script")
 def export(
     model: Path,
-    data: Path | None,
+    data: options.Images,
     method: str | None,
     changes: tuple[str, ...],
     onnx: Path | None,

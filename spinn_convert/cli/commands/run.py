@@ -24,9 +24,8 @@ FELL_SHORT = 1
     "--backend",
     type=click.Choice(["reference", "nest", "spinnaker", "spinnaker-integers"]),
     default="reference",
-    show_default=True,
     metavar="NAME",
-    help="reference, nest, spinnaker, or spinnaker-integers: what a board would compute.",
+    help="reference (default), nest, spinnaker, or its arithmetic, spinnaker-integers.",
     panel=SIMULATION,
 )
 @options.boards
@@ -39,7 +38,7 @@ FELL_SHORT = 1
     "--record",
     multiple=True,
     metavar="POPULATION",
-    help="Save its spikes; `output` for the output's potentials; may be repeated.",
+    help="Save its spikes, or the potentials of `output`; may be repeated.",
     panel=OUTPUT,
 )
 @options.out("MODEL.spinn")
@@ -47,7 +46,7 @@ FELL_SHORT = 1
     "--fail-under-agreement",
     type=click.FloatRange(0, 100),
     metavar="PERCENT",
-    help="Exit 1 if the SNN agrees with the ANN on fewer images.",
+    help="Exit 1 if the SNN agrees with the ANN on fewer.",
     panel=GATE,
 )
 @click.option(
@@ -59,7 +58,7 @@ FELL_SHORT = 1
 )
 def run(
     model: Path,
-    data: Path | None,
+    data: options.Images,
     method: str | None,
     changes: tuple[str, ...],
     onnx: Path | None,

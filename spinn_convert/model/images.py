@@ -1,0 +1,225 @@
+"""The user's images, from whatever file or folder, as a model takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from spinn_convert.errors import DataError, Problem
+from spinn_convert.files import data as files
+from spinn_convert.files import decoded, preprocess, tables
+from spinn_convert.files.collection import CLASSES, Collection, drawn, label_problems
+from spinn_convert.files.data import Dataset, Images
+from spinn_convert.files.decoded import Decoded
+from spinn_convert.files.metadata import from_properties
+from spinn_convert.files.preprocess import Preprocess
+from spinn_convert.files.tables import TorchDataset
+from spinn_convert.linear.ops import Shape
+from spinn_convert.model.load import Model
+from spinn_convert.model.scaling import check_scaling
+
+CALIBRATION = 1000
+"""Images that are drawn from those of --calibration, where no number is given."""
+NAMED = 4
+"""Classes that are printed of each end."""
+AS_TRAINED = "say how the model was trained: --preprocess imagenet, or to_tensor for pixels from 0"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images are read.
+
+    calibration: where images of the training set are, from which scales are measured; None for
+    those in an archive of test images. count: how many of them to draw (`files.collection.drawn`);
+    None for all in the archive, and for CALIBRATION of others. preprocess: a text of
+    `files.preprocess.FORM`; None for what the ONNX file says. threads: that read files.
+    """
+
+    calibration: Path | TorchDataset | None = None
+    count: int | None = None
+    preprocess: str | None = None
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What images are read for: a model, whose labels are below `classes` (None: any)."""
+
+    model: Model
+    classes: int | None
+    reading: Reading
+    how: Preprocess | None
+
+
+def image_shape(data: Path, text: str | None) -> Shape | None:
+    """Return what is known of an image before the model is: its shape, or (rows, columns)."""
+    if data.suffix == ".npz" or text is None:
+        return files.image_shape(data)
+    return preprocess.read(text).crop
+
+
+def load_dataset(
+    model: Model,
+    data: Path | TorchDataset | None,
+    classes: int | None,
+    reading: Reading,
+    calibrated: bool = True,
+) -> Dataset:
+    """Read images with labels for a classifier.
+
+    data: None for images to calibrate on only. classes: labels must be below this number; None if
+    any may be. calibrated: whether images to calibrate on must be there. Raises DataError for all
+    that is missing or does not fit the model, as far as it is known before the images are read.
+    """
+    wanted = _Wanted(model, classes, reading, _preprocess(model, reading.preprocess))
+    archives = [_is_archive(s) for s in (data, reading.calibration) if s is not None]
+    if reading.preprocess is not None and all(archives):
+        what, fix = "has no effect on an .npz", "store scale, mean and std in it instead"
+        raise DataError([Problem(f"--preprocess {reading.preprocess}", what, fix)])
+    if data is None:
+        dataset = _empty(model)
+    elif isinstance(data, Path) and _is_archive(data):
+        own = calibrated and reading.calibration is None
+        size, integers = model.image_shape, model.takes_integers
+        dataset = files.load_dataset(data, size, classes, integers, own)
+        if reading.calibration is None and reading.count is not None:
+            dataset = _some_of(dataset, reading.count)
+    else:
+        dataset = _collected(wanted, data)
+    if reading.calibration is not None:
+        return _calibrated(wanted, dataset, reading.calibration)
+    if calibrated and not len(dataset.calibration):
+        raise DataError([uncalibrated(str(data))])
+    return dataset
+
+
+def _is_archive(source: Path | TorchDataset | None) -> bool:
+    return isinstance(source, Path) and source.suffix == ".npz"
+
+
+def uncalibrated(where: str) -> Problem:
+    """Return that data has no images to calibrate on; where: the data."""
+    fix = "name a folder or file of training images with --calibration"
+    train = Path(where).parent / "train"
+    return Problem(where, "has no images to calibrate on", fix + f" {train}" * train.is_dir())
+
+
+def _preprocess(model: Model, text: str | None) -> Preprocess | None:
+    """Return how pictures are made the model's input, by the text or the ONNX file's metadata."""
+    if text is not None:
+        return preprocess.read(text)
+    entries = {entry.key: entry.value for entry in model.source.proto.metadata_props}
+    how = from_properties(f"{model.path}, metadata", entries)
+    return Preprocess() if how is None and model.takes_integers else how
+
+
+def _collected(wanted: _Wanted, data: Path | TorchDataset) -> Dataset:
+    """Return test images with labels, in their order; of a folder, one of each class in turns."""
+    found = _collection(wanted, data, labelled=True)
+    labels = np.asarray(found.labels, np.int64)
+    order = drawn(labels, len(found)) if found.by_class else np.arange(len(found))
+    return replace(
+        _empty(wanted.model),
+        images=_images(wanted, found, order),
+        labels=labels[order],
+        classes=found.classes,
+        said=_said(found, wanted.how),
+    )
+
+
+def _empty(model: Model) -> Dataset:
+    none = Images(np.zeros((0, *model.image_shape), np.float32))
+    return Dataset(none, np.zeros(0, np.int64), none)
+
+
+def _calibrated(wanted: _Wanted, dataset: Dataset, source: Path | TorchDataset) -> Dataset:
+    """Return the dataset with images of another source to calibrate on."""
+    count = wanted.reading.count
+    if isinstance(source, Path) and source.suffix == ".npz":
+        model = wanted.model
+        training = files.load_training(source, model.image_shape, model.takes_integers)
+        dataset = replace(dataset, calibration=training[0], calibration_labels=training[1])
+        dataset = _some_of(dataset, count or min(CALIBRATION, len(training[0])))
+        said = f"calibrated on {len(dataset.calibration):,} of {len(training[0]):,} in {source}"
+    else:
+        found = _collection(wanted, source, labelled=False)
+        _check_count(found.where, count, len(found))
+        order = drawn(found.labels, len(found))[: count or CALIBRATION]
+        images, labels = _images(wanted, found, order), found.labels
+        dataset = replace(
+            dataset,
+            calibration=images,
+            calibration_labels=None if labels is None else labels[order].astype(np.int64),
+        )
+        alike = "" if labels is None else ", as many of each class as there are"
+        said = f"calibrated on {len(order):,} of {len(found):,} in {found.where}{alike}"
+    return replace(dataset, said="\n".join(filter(None, (dataset.said, said))))
+
+
+def _some_of(dataset: Dataset, count: int) -> Dataset:
+    """Return the dataset with some of its calibration images, drawn from an archive."""
+    images, labels = dataset.calibration, dataset.calibration_labels
+    _check_count("the archive", count, len(images))
+    order = drawn(labels, len(images))[:count]
+    chosen = replace(images, raw=images.raw[order]) if isinstance(images, Images) else images
+    known = None if labels is None else labels[order]
+    return replace(dataset, calibration=chosen, calibration_labels=known)
+
+
+def _check_count(where: str, count: int | None, available: int) -> None:
+    if count is not None and count > available:
+        what = f"there are {available} images in {where}"
+        fix = f"use {available} at most"
+        raise DataError([Problem(f"--calibration-images {count}", what, fix)])
+
+
+def _collection(wanted: _Wanted, source: Path | TorchDataset, labelled: bool) -> Collection:
+    """Return the images of a source; raises DataError for labels that are not the model's."""
+    if isinstance(source, Path):
+        found = files.collected(source, labelled)
+    else:
+        found = tables.torch_dataset(source, labelled)
+    if not len(found):
+        raise DataError([Problem(found.where, "holds no images", "give at least one")])
+    if found.labels is None:
+        return found
+    where, classes = f"{found.where}, labels", wanted.classes
+    problems = label_problems(where, found.labels, (len(found),), classes)
+    if found.by_class and classes is not None and len(found.classes) != classes:
+        what = f"has {len(found.classes)} classes; the model has {classes}"
+        fix = f"name all classes, in the model's order, in {Path(found.where) / CLASSES}"
+        problems = [Problem(found.where, what, fix)]
+    if problems:
+        raise DataError(problems)
+    return found
+
+
+def _said(found: Collection, how: Preprocess | None) -> str:
+    """Return what was found, for the user to check: which label is which class, and how read."""
+    said = f"{len(found):,} images in {found.where}"
+    names = [f"{label} {name}" for label, name in enumerate(found.classes)]
+    if len(names) > 2 * NAMED:
+        names = [*names[:NAMED], "...", *names[-NAMED:]]
+    if names:
+        said += f", labels: {', '.join(names)}"
+    return said + (f"; preprocessed by {how}" if how else "")
+
+
+def _images(wanted: _Wanted, found: Collection, order: NDArray[np.int64]) -> Decoded:
+    """Return images as the model takes them; raises DataError where they do not fit it."""
+    model, how = wanted.model, wanted.how
+    threads = wanted.reading.threads if found.together else 1
+    sample = found.read(int(order[0]))
+    stored = not isinstance(sample, (Path, Image.Image))
+    if stored and (model.takes_integers or np.asarray(sample).dtype.kind not in "ui"):
+        return decoded.of_arrays(found, order, model.image_shape, threads)
+    if how is None:
+        fix = f"{AS_TRAINED} to 1; {preprocess.FORM}"
+        raise DataError([Problem(found.where, "is of pictures: how are they made numbers?", fix)])
+    check_scaling(model, how)
+    integers = model.takes_integers
+    return decoded.of_pictures(found, order, how, model.image_shape, integers, threads)
