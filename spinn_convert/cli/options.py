@@ -69,7 +69,7 @@ _images = several(
     click.option(
         "--preprocess",
         metavar="TEXT",
-        help="Pictures': imagenet, or resize=256,crop=224,mean=0.5,std=0.5.",
+        help="How pictures are prepared: imagenet, or resize=256,crop=224,...",
         panel=IMAGES,
     ),
     click.option(
@@ -82,7 +82,7 @@ _images = several(
         "--calibration-images",
         type=click.IntRange(1),
         metavar="N",
-        help="So many, drawn of each class alike [default: 1000].",
+        help="How many of these to draw, of each class alike [default: 1000].",
         panel=IMAGES,
     ),
 )

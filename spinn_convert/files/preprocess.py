@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -113,10 +114,10 @@ def read(text: str) -> Preprocess:
     """
     if text.endswith(".json"):
         return _from_json(Path(text))
-    name, _, changes = text.partition(",")
-    base = NAMES.get(name)
-    parts, problems = _parts(text if base is None else changes)
-    found, wrong = _values({**_parts(base or "")[0], **parts})
+    words = text.split(",")
+    base = NAMES.get(words[0])
+    parts, problems = _parts(words if base is None else words[1:])
+    found, wrong = _values({**_parts(base.split(",") if base else [])[0], **parts})
     problems += wrong
     if not problems:
         how = Preprocess(**found)
@@ -126,11 +127,11 @@ def read(text: str) -> Preprocess:
     return how
 
 
-def _parts(text: str) -> tuple[dict[str, list[str]], list[Problem]]:
+def _parts(words: Sequence[str]) -> tuple[dict[str, list[str]], list[Problem]]:
     """Return the values of each name; a number without a name belongs to the name before."""
     found: dict[str, list[str]] = {}
     problems, last = [], ""
-    for part in text.split(",") if text else []:
+    for part in words:
         name, equals, value = part.strip().partition("=")
         if equals and name in found:
             problems.append(Problem(f"--preprocess {name}", "given twice", "give it once"))

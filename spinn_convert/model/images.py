@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +27,10 @@ CALIBRATION = 1000
 """Images that are drawn from those of --calibration, where no number is given."""
 NAMED = 4
 """Classes that are printed of each end."""
-AS_TRAINED = "say how the model was trained: --preprocess imagenet, or to_tensor for pixels from 0"
+AS_TRAINED = (
+    "say how the model was trained: --preprocess imagenet, or to_tensor (pixels from 0 to 1), or"
+    " such as resize=256,crop=224,mean=0.5,std=0.25"
+)
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,10 @@ def load_dataset(
         if reading.calibration is None and reading.count is not None:
             dataset = _some_of(dataset, reading.count)
     else:
-        dataset = _collected(wanted, data)
+        missing = calibrated and reading.calibration is None
+        dataset = _collected(wanted, data, [uncalibrated(str(data))] if missing else [])
     if reading.calibration is not None:
         return _calibrated(wanted, dataset, reading.calibration)
-    if calibrated and not len(dataset.calibration):
-        raise DataError([uncalibrated(str(data))])
     return dataset
 
 
@@ -117,14 +120,23 @@ def _preprocess(model: Model, text: str | None) -> Preprocess | None:
     return Preprocess() if how is None and model.takes_integers else how
 
 
-def _collected(wanted: _Wanted, data: Path | TorchDataset) -> Dataset:
-    """Return test images with labels, in their order; of a folder, one of each class in turns."""
-    found = _collection(wanted, data, labelled=True)
-    labels = np.asarray(found.labels, np.int64)
-    order = drawn(labels, len(found)) if found.by_class else np.arange(len(found))
+def _collected(wanted: _Wanted, data: Path | TorchDataset, problems: Sequence[Problem]) -> Dataset:
+    """Return test images with labels, in their order; of a folder, one of each class in turns.
+
+    Raises DataError with the problems that are known besides.
+    """
+    try:
+        found = _collection(wanted, data, labelled=True)
+        labels = np.asarray(found.labels, np.int64)
+        order = drawn(labels, len(found)) if found.by_class else np.arange(len(found))
+        images = _images(wanted, found, order)
+    except DataError as error:
+        raise DataError([*error.problems, *problems]) from error
+    if problems:
+        raise DataError(problems)
     return replace(
         _empty(wanted.model),
-        images=_images(wanted, found, order),
+        images=images,
         labels=labels[order],
         classes=found.classes,
         said=_said(found, wanted.how),
@@ -218,8 +230,8 @@ def _images(wanted: _Wanted, found: Collection, order: NDArray[np.int64]) -> Dec
     if stored and (model.takes_integers or np.asarray(sample).dtype.kind not in "ui"):
         return decoded.of_arrays(found, order, model.image_shape, threads)
     if how is None:
-        fix = f"{AS_TRAINED} to 1; {preprocess.FORM}"
-        raise DataError([Problem(found.where, "is of pictures: how are they made numbers?", fix)])
+        what = "holds pictures; which numbers the model takes for them is not known"
+        raise DataError([Problem(found.where, what, AS_TRAINED)])
     check_scaling(model, how)
     integers = model.takes_integers
     return decoded.of_pictures(found, order, how, model.image_shape, integers, threads)

@@ -25,7 +25,7 @@ FELL_SHORT = 1
     type=click.Choice(["reference", "nest", "spinnaker", "spinnaker-integers"]),
     default="reference",
     metavar="NAME",
-    help="reference (default), nest, spinnaker, or its arithmetic, spinnaker-integers.",
+    help="reference, nest, spinnaker, spinnaker-integers [default: reference].",
     panel=SIMULATION,
 )
 @options.boards
@@ -70,10 +70,7 @@ def run(
     sure: float | None,
     **simulation: Any,
 ) -> int:
-    """Convert MODEL.onnx, or take a network.npz; simulate test images; report accuracy and cost.
-
-    The ANN's own accuracy, by onnxruntime, stands beside the SNN's.
-    """
+    """Convert MODEL.onnx, or take a network.npz; simulate test images beside the ANN; report."""
     from spinn_convert.cli.progress import watching
     from spinn_convert.cli.tables import loss_table, result_table
     from spinn_convert.jobs import run as job
