@@ -70,7 +70,7 @@ def run(
     sure: float | None,
     **simulation: Any,
 ) -> int:
-    """Convert MODEL.onnx, or take a network.npz; simulate test images beside the ANN; report."""
+    """Convert MODEL.onnx, or take a network.npz; simulate test images; report accuracy and cost."""
     from spinn_convert.cli.progress import watching
     from spinn_convert.cli.tables import loss_table, result_table
     from spinn_convert.jobs import run as job
