@@ -178,18 +178,10 @@ def test_a_package_that_is_missing_is_named(colours, monkeypatch, module, name):
         sc.load_dataset(path.with_name(name), model)
 
 
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("x.h5", "cannot be read as HDF5"),
-        ("x.parquet", "cannot be read as Arrow"),
-        ("x.npy", "npy"),
-    ],
-)
+@pytest.mark.parametrize(("name", "words"), [("x.h5", "as HDF5"), ("x.npy", "as .npy")])
 def test_damaged_files_are_named(colours, name, words):
-    if not find_spec({"x.h5": "h5py", "x.parquet": "datasets"}.get(name, "numpy")):
-        pytest.skip("its package is not installed")
+    if name == "x.h5":
+        pytest.importorskip("h5py")
     model, _, _, path = colours
     path.with_name(name).write_bytes(b"nothing")
     with pytest.raises(sc.DataError, match=words):
