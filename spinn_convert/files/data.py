@@ -20,6 +20,10 @@ KEYS = (
     " optional: scale, mean (C,), std (C,) with network input = (images * scale - mean) / std"
 )
 
+GIVE = (
+    "give with --data a folder with one folder per class, a list of files, or another form of"
+    " docs/data.md"
+)
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -83,8 +87,7 @@ def collected(path: Path, labelled: bool) -> Collection:
     labelled: whether labels are needed. Raises DataError where it cannot be read.
     """
     if not path.exists():
-        fix = f"give a folder with one folder per class, a list, or an .npz of {KEYS}"
-        raise DataError([Problem(str(path), "no such file or folder", fix)])
+        raise DataError([Problem(str(path), "no such file or folder", GIVE)])
     if path.is_dir():
         saved = (path / tables.SAVED).is_file()
         return tables.arrow(path, labelled) if saved else photos.folder(path, labelled)
@@ -203,7 +206,7 @@ def load_labels(path: Path) -> NDArray[np.int64]:
 
 def _read(path: Path) -> Arrays:
     if not path.exists():
-        fix = f"give a file with --data; it holds {KEYS}"
+        fix = f"{GIVE}, such as an .npz of {KEYS}"
         raise DataError([Problem(str(path), "no such file", fix)])
     return read_arrays(path, "an archive of images", f"write it with numpy.savez: {KEYS}")
 

@@ -188,7 +188,7 @@ def _check_sizes(
     if wrong:
         number, size = wrong[0]
         problem = _missized(found.names[number], how, size, area)
-        others = f", and so {len(wrong) - 1:,} others of {len(numbers):,}" * (len(wrong) > 1)
+        others = f" (so are {len(wrong) - 1:,} others of {len(numbers):,})" * (len(wrong) > 1)
         problems.append(replace(problem, what=problem.what + others))
     if len(unread) > NAMED:
         what = f"{len(unread):,} of {len(numbers):,} files cannot be read"

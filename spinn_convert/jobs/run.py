@@ -96,6 +96,8 @@ def check(prepared: Prepared, options: RunOptions) -> None:
     if options.stop:
         check_stop(prepared.model, prepared.network)
         backends.check_stop(options.backend)
+    if options.backend in backends.BOARDS:
+        calibration_of(prepared)
     network, count = prepared.network, len(prepared.dataset.images)
     if options.images is not None and options.images > count:
         what = f"there are {count} test images"

@@ -93,7 +93,7 @@ def load_dataset(
         if reading.calibration is None and reading.count is not None:
             dataset = _some_of(dataset, reading.count)
     else:
-        missing = calibrated and reading.calibration is None
+        missing = calibrated and reading.calibration is None and _exists(data)
         dataset = _collected(wanted, data, [uncalibrated(str(data))] if missing else [])
     if reading.calibration is not None:
         return _calibrated(wanted, dataset, reading.calibration)
@@ -104,11 +104,16 @@ def _is_archive(source: Path | TorchDataset | None) -> bool:
     return isinstance(source, Path) and source.suffix == ".npz"
 
 
+def _exists(source: Path | TorchDataset) -> bool:
+    return not isinstance(source, Path) or source.exists()
+
+
 def uncalibrated(where: str) -> Problem:
     """Return that data has no images to calibrate on; where: the data."""
-    fix = "name a folder or file of training images with --calibration"
     train = Path(where).parent / "train"
-    return Problem(where, "has no images to calibrate on", fix + f" {train}" * train.is_dir())
+    named = train if train.is_dir() and train != Path(where) else "PATH"
+    fix = f"give --calibration {named}, images of the training set in any form that --data takes"
+    return Problem(where, "has no images to calibrate on", fix)
 
 
 def _preprocess(model: Model, text: str | None) -> Preprocess | None:

@@ -113,7 +113,7 @@ def more(folder):
         (broken, r"bee/002\.png: cannot be read as a picture"),
         (truncated, r"ant/000\.png: cannot be read as a picture"),
         (deep, "more than 8 bits"),
-        (mixed, r"cow/00.\.png: is 9 x 7 pixels; the model takes 6 x 5, and so 1 others of 12"),
+        (mixed, r"cow/00.\.png: is 9 x 7 pixels; the model takes 6 x 5 .so are 1 others of 12"),
         (fewer, r"has 2 classes; the model has 3(.|\n)*classes\.txt"),
         (more, "has 4 classes; the model has 3"),
     ],
