@@ -65,13 +65,11 @@ def load_dataset(
     calibration_images: int | None = None,
     preprocess: str | None = None,
 ) -> Dataset:
-    """Read images and labels for a model: from an .npz, a folder per class, a list, or others.
+    """Read images and labels for a model: a path of any kind in docs/data.md, or a torch dataset.
 
-    data: a path of any kind in docs/data.md, or a torch dataset of (image, label). calibration:
-    images of the training set, of any kind, too; None for those in the .npz. calibration_images:
-    how many to draw; None for 1,000, or all in the .npz. preprocess: how pictures become the
-    model's input, as of --preprocess; None for what the ONNX file says. Raises DataError that lists
-    all that is missing or does not fit the model.
+    calibration: the same of the training set; None for those in the .npz, which are all used unless
+    calibration_images says how many to draw; of others, 1,000 are. preprocess: how pictures become
+    the model's input, as --preprocess; None for what the ONNX file says. Raises DataError.
     """
     some, training = (Path(s) if isinstance(s, str) else s for s in (data, calibration))
     reading = Reading(training, calibration_images, preprocess, available_cores())
@@ -79,13 +77,10 @@ def load_dataset(
 
 
 def load_scenes(path: Path | str, model: Model) -> Scenes:
-    """Read images with boxes for a detector: an .npz, a COCO file, or the folder of one.
+    """Read images with boxes for a detector: a COCO file, its folder, or an .npz.
 
-    The .npz holds `images` (N, *image shape), `boxes` (M, 4) as left, top, right, bottom in pixels,
-    `labels` (M,), `boxes_per_image` (N,) and `calibration_images`, with `scale`, `mean` and `std`
-    as for `load_dataset`. Beside a COCO file are its pictures, and training images in the folder
-    `calibration`; pictures are scaled to fit into the model's input, with pixels from 0 to 1.
-    Raises DataError that lists all that is missing or does not fit.
+    What these hold is said in docs/detection.md. Pictures are scaled to fit into the model's input,
+    with pixels from 0 to 1. Raises DataError that lists all that is missing or does not fit.
     """
     return scenes.load_scenes(Path(path), model.image_shape)
 
@@ -282,13 +277,9 @@ def _settings(
     connectors: Connectors | None,
     threads: int | None,
 ) -> Settings:
-    return Settings(
-        steps or default_steps(network, backend in backends.BOARDS),
-        threads or available_cores(),
-        record,
-        None if board is None else Path(board),
-        connectors,
-    )
+    taken = steps or default_steps(network, backend in backends.BOARDS)
+    machine, cores = None if board is None else Path(board), threads or available_cores()
+    return Settings(taken, cores, record, machine, connectors)
 
 
 def _sampled(wanted: Sequence[int], steps: int) -> tuple[int, ...]:
