@@ -19,7 +19,7 @@ from spinn_convert.files.pictures import by_threads
 from spinn_convert.files.preprocess import Preprocess
 from spinn_convert.linear.ops import Floats, Shape
 
-KEPT = 2**27
+KEPT = 2**26
 """Bytes of images that are kept after they have been read; calibration reads them three times."""
 OVERHEAD = 200
 """Bytes of an array's own."""
@@ -36,7 +36,7 @@ class Decoded:
     read: returns what is stored of the image with a number, such as its pixels. finish: makes
     (B, *shape) of a list of these. order: numbers of the images (N,). shape: of one image.
     threads: that read. kept: what was read, as far as KEPT goes, by number; the others are read
-    again.
+    again. prepared: whether pictures are made the model's input by a Preprocess.
     """
 
     read: Callable[[int], NDArray[Any]]
@@ -45,6 +45,7 @@ class Decoded:
     shape: Shape
     threads: int = 1
     kept: dict[int, NDArray[Any]] = field(default_factory=dict)
+    prepared: bool = False
 
     def __len__(self) -> int:
         return len(self.order)
@@ -95,7 +96,8 @@ def of_pictures(
     _check_sizes(found, order, how, area, threads)
     values = preprocess.numbers_of(how, channels, integers)
     read = partial(_pixels, found, how, channels, area)
-    images = Decoded(read, partial(_looked_up, values, last), order, shape, threads)
+    finish = partial(_looked_up, values, last)
+    images = Decoded(read, finish, order, shape, threads, prepared=True)
     images[:1]
     return images
 

@@ -56,7 +56,6 @@ class _Wanted:
     model: Model
     classes: int | None
     reading: Reading
-    how: Preprocess | None
 
 
 def image_shape(data: Path, text: str | None) -> Shape | None:
@@ -79,24 +78,30 @@ def load_dataset(
     any may be. calibrated: whether images to calibrate on must be there. Raises DataError for all
     that is missing or does not fit the model, as far as it is known before the images are read.
     """
-    wanted = _Wanted(model, classes, reading, _preprocess(model, reading.preprocess))
-    archives = [_is_archive(s) for s in (data, reading.calibration) if s is not None]
-    if reading.preprocess is not None and all(archives):
-        what, fix = "has no effect on an .npz", "store scale, mean and std in it instead"
-        raise DataError([Problem(f"--preprocess {reading.preprocess}", what, fix)])
-    if data is None:
-        dataset = _empty(model)
-    elif isinstance(data, Path) and _is_archive(data):
-        own = calibrated and reading.calibration is None
-        size, integers = model.image_shape, model.takes_integers
-        dataset = files.load_dataset(data, size, classes, integers, own)
-        if reading.calibration is None and reading.count is not None:
-            dataset = _some_of(dataset, reading.count)
-    else:
-        missing = calibrated and reading.calibration is None and _exists(data)
-        dataset = _collected(wanted, data, [uncalibrated(str(data))] if missing else [])
+    wanted = _Wanted(model, classes, reading)
+    dataset = _tested(wanted, data, calibrated)
     if reading.calibration is not None:
-        return _calibrated(wanted, dataset, reading.calibration)
+        dataset = _calibrated(wanted, dataset, reading.calibration)
+    prepared = [s.prepared for s in (dataset.images, dataset.calibration) if isinstance(s, Decoded)]
+    if reading.preprocess is not None and not any(prepared):
+        what = "has no effect: numbers in an .npz, and floats, are not prepared"
+        fix = "leave it out; an .npz says scale, mean and std itself"
+        raise DataError([Problem(f"--preprocess {reading.preprocess}", what, fix)])
+    return dataset
+
+
+def _tested(wanted: _Wanted, data: Path | TorchDataset | None, calibrated: bool) -> Dataset:
+    """Return the test images; of an archive, with its own images to calibrate on."""
+    model, reading = wanted.model, wanted.reading
+    if data is None:
+        return _empty(model)
+    own = calibrated and reading.calibration is None
+    if not _is_archive(data):
+        return _collected(wanted, data, [uncalibrated(str(data))] if own and _exists(data) else [])
+    size, integers = model.image_shape, model.takes_integers
+    dataset = files.load_dataset(Path(str(data)), size, wanted.classes, integers, own)
+    if reading.calibration is None and reading.count is not None:
+        return _some_of(dataset, reading.count)
     return dataset
 
 
@@ -144,7 +149,7 @@ def _collected(wanted: _Wanted, data: Path | TorchDataset, problems: Sequence[Pr
         images=images,
         labels=labels[order],
         classes=found.classes,
-        said=_said(found, wanted.how),
+        said=_said(wanted, found, images),
     )
 
 
@@ -172,7 +177,7 @@ def _calibrated(wanted: _Wanted, dataset: Dataset, source: Path | TorchDataset) 
             calibration=images,
             calibration_labels=None if labels is None else labels[order].astype(np.int64),
         )
-        alike = "" if labels is None else ", as many of each class as there are"
+        alike = "" if labels is None else ", of each class alike"
         said = f"calibrated on {len(order):,} of {len(found):,} in {found.where}{alike}"
     return replace(dataset, said="\n".join(filter(None, (dataset.said, said))))
 
@@ -215,7 +220,7 @@ def _collection(wanted: _Wanted, source: Path | TorchDataset, labelled: bool) ->
     return found
 
 
-def _said(found: Collection, how: Preprocess | None) -> str:
+def _said(wanted: _Wanted, found: Collection, images: Decoded) -> str:
     """Return what was found, for the user to check: which label is which class, and how read."""
     said = f"{len(found):,} images in {found.where}"
     names = [f"{label} {name}" for label, name in enumerate(found.classes)]
@@ -223,17 +228,20 @@ def _said(found: Collection, how: Preprocess | None) -> str:
         names = [*names[:NAMED], "...", *names[-NAMED:]]
     if names:
         said += f", labels: {', '.join(names)}"
-    return said + (f"; preprocessed by {how}" if how else "")
+    if images.prepared:
+        said += f"; prepared by {_preprocess(wanted.model, wanted.reading.preprocess)}"
+    return said
 
 
 def _images(wanted: _Wanted, found: Collection, order: NDArray[np.int64]) -> Decoded:
     """Return images as the model takes them; raises DataError where they do not fit it."""
-    model, how = wanted.model, wanted.how
+    model = wanted.model
     threads = wanted.reading.threads if found.together else 1
     sample = found.read(int(order[0]))
     stored = not isinstance(sample, (Path, Image.Image))
     if stored and (model.takes_integers or np.asarray(sample).dtype.kind not in "ui"):
         return decoded.of_arrays(found, order, model.image_shape, threads)
+    how = _preprocess(model, wanted.reading.preprocess)
     if how is None:
         what = "holds pictures; which numbers the model takes for them is not known"
         raise DataError([Problem(found.where, what, AS_TRAINED)])

@@ -31,8 +31,10 @@ def shell(command, tmp_path, monkeypatch):
 def test_a_run_says_what_was_found_and_equals_that_of_an_archive(shell, tmp_path):
     done = shell(f"small.onnx {IMAGES} --steps 40 --out out")
     assert done.returncode == 0, done.stderr
-    assert "18 images in photos/val, labels: 0 ant, 1 bee, 2 cow; preprocessed" in done.stderr
-    assert "calibrated on 50 of 50 in photos/train, as many of each class" in done.stderr
+    assert (
+        "18 images in photos/val, labels: 0 ant, 1 bee, 2 cow; prepared by to_tensor" in done.stderr
+    )
+    assert "calibrated on 50 of 50 in photos/train, of each class alike" in done.stderr
     data = sc.load_dataset(
         tmp_path / "photos" / "val", sc.load("small.onnx"), "photos/train", preprocess="to_tensor"
     )

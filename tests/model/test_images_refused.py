@@ -161,6 +161,27 @@ def test_pixels_that_are_no_pictures_are_named(colours, pixels, words):
         sc.load_dataset(npy(path, pixels, np.arange(3)), model, preprocess="to_tensor")
 
 
+def test_preparation_of_floats_is_refused_as_it_would_have_no_effect(colours):
+    model, pixels, labels, path = colours
+    for source in (
+        npy(path, pixels.transpose(0, 3, 1, 2) / 255, labels),
+        OfTensors(pixels, labels),
+    ):
+        with pytest.raises(sc.DataError, match="--preprocess imagenet: has no effect"):
+            sc.load_dataset(source, model, preprocess="imagenet")
+
+
+def test_metadata_that_is_not_understood_hinders_pictures_only(tmp_path):
+    photo_folder(tmp_path / "photos", channels=3)
+    odd = {"mean": "0.5", "std": "none"}
+    model = sc.load(classifier_of(tmp_path / "m.onnx", (3, 6, 5), metadata=odd))
+    zeros = np.zeros((3, 3, 6, 5), np.float32)
+    np.savez(tmp_path / "m.npz", images=zeros, labels=np.arange(3), calibration_images=zeros)
+    assert len(sc.load_dataset(tmp_path / "m.npz", model).images) == 3
+    with pytest.raises(sc.DataError, match="metadata: is no preprocessing that is understood"):
+        sc.load_dataset(tmp_path / "photos", model)
+
+
 def test_labels_that_are_missing_are_asked_for(colours):
     model, pixels, labels, path = colours
     file = npy(path, pixels, labels)
