@@ -88,6 +88,13 @@ def collected(path: Path, labelled: bool) -> Collection:
     """
     if not path.exists():
         raise DataError([Problem(str(path), "no such file or folder", GIVE)])
+    try:
+        return _collected(path, labelled)
+    except OSError as error:
+        raise DataError([Problem(str(path), f"cannot be read ({error})", GIVE)]) from error
+
+
+def _collected(path: Path, labelled: bool) -> Collection:
     if path.is_dir():
         saved = (path / tables.SAVED).is_file()
         return tables.arrow(path, labelled) if saved else photos.folder(path, labelled)

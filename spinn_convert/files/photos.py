@@ -16,6 +16,7 @@ from spinn_convert.files.pictures import EXTENSIONS
 
 LISTS = (".txt", ".csv", ".tsv")
 LAYOUT = "put the pictures of each class into a folder of its own, such as FOLDER/cat/1.jpg"
+ADD = f"add some ({', '.join(EXTENSIONS)})"
 ONE_PER_LINE = "write a path and a label on each line, such as val/1.jpg,65"
 
 
@@ -36,7 +37,7 @@ def folder(path: Path, labelled: bool) -> Collection:
     order = class_names(path) or tuple(names)
     found = {name: pictures.in_folder(path / name) for name in names}
     problems = [
-        Problem(str(path / name), "no picture in this class", f"add some ({', '.join(EXTENSIONS)})")
+        Problem(str(path / name), "no picture in this class", f"{ADD}, or take the folder away")
         for name, files in found.items()
         if not files
     ]
