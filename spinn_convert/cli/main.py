@@ -11,6 +11,7 @@ import rich_click as click
 from spinn_convert import __version__
 from spinn_convert.cli.commands.board import board
 from spinn_convert.cli.commands.convert import convert
+from spinn_convert.cli.commands.diagnose import diagnose
 from spinn_convert.cli.commands.export import export
 from spinn_convert.cli.commands.inspect import inspect
 from spinn_convert.cli.commands.map import map_
@@ -50,7 +51,7 @@ def commands() -> None:
     """
 
 
-for command in (run, convert, inspect, tune, map_, export, score, settings, board):
+for command in (run, convert, inspect, diagnose, tune, map_, export, score, settings, board):
     commands.add_command(command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from spinn_convert.jobs.recipe import Recipe
     from spinn_convert.jobs.tuning.records import Tuned
     from spinn_convert.network.records import Network
+    from spinn_convert.results.layers.measure import Layer
 
 LOSSES = {
     "weights rounded to zero": "weights rounded to zero",
@@ -25,100 +27,40 @@ SHOWN_LOSS = 0.01
 
 def result_table(report: dict[str, Any]) -> Table:
     """Return the table of accuracy, cost and times that `run` prints."""
-    network = report["network"]
-    table = _pairs(report, _detected(report) if "map" in report["ann"] else _classified(report))
+    from spinn_convert.results.headline import costs
+
+    table = scored_table(report)
     table.add_section()
-    table.add_row("neurons", f"{network['neurons']:,}")
-    table.add_row("synapses", f"{network['synapses']:,}")
-    table.add_row("spikes per image", f"{report['spikes_per_image']:,.0f}")
-    table.add_row(
-        "synaptic events per image", f"{report['synaptic_events_per_image']:,.0f}", end_section=True
-    )
+    for label, shown in costs(report):
+        table.add_row(label, shown)
+    table.add_section()
     for phase, seconds in report["timing"].items():
         table.add_row(f"time: {phase}", f"{seconds:.1f} s")
     return table
 
 
-def detector_table(content: dict[str, Any]) -> Table:
-    """Return the table of a detector's recording: mAP, boxes alike, and steps to the ANN's mAP."""
-    return _pairs(content, _detected(content))
+def scored_table(content: dict[str, Any]) -> Table:
+    """Return the scores, under what was simulated: of a run, or of a detector's recording."""
+    from spinn_convert.results import headline
 
-
-def _title(content: dict[str, Any]) -> str:
-    return f"{content['images']} images, {_steps(content)}, on {content['backend']}"
-
-
-def _pairs(content: dict[str, Any], rows: list[tuple[str, str]]) -> Table:
-    """Return a table of names and what is shown for them, under what was simulated."""
-    table = Table(show_header=False, title=_title(content))
+    table = Table(show_header=False, title=headline.title(content))
     table.add_column(justify="left")
     table.add_column(justify="right")
-    for label, shown in rows:
+    for label, shown in headline.scored(content):
         table.add_row(label, shown)
     return table
 
 
-def _steps(report: dict[str, Any]) -> str:
-    if "stop" in report:
-        return f"{report['stop']['steps']['mean']:.1f} steps on average"
-    return f"{report['steps']} steps each"
+def layer_table(layers: Sequence[Layer]) -> Table:
+    """Return the errors of all layers, a row each."""
+    from spinn_convert.results.layers import table as content
 
-
-def _classified(report: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the scores of a classifier, each with its name."""
-    from spinn_convert.results.report import shown_steps
-
-    snn, depth, steps = report["snn"], report["network"]["depth"], report["steps"]
-    first, alike = snn["first_step_within_half_percent"], snn["steps_to_99_percent_agreement"]
-    fixed = [
-        ("steps to ANN - 0.5 %", shown_steps(first, depth, steps)),
-        ("steps to 99 % agreement", shown_steps(alike, depth, steps)),
-    ]
-    return [
-        ("ANN accuracy", f"{report['ann']['accuracy']:.2%}"),
-        ("ReLU1 accuracy", f"{report['relu1']['accuracy']:.2%}"),
-        ("SNN accuracy", f"{snn['accuracy']:.2%}"),
-        ("SNN agrees with the ANN on", f"{snn['agreement']:.2%}"),
-        *(_stopped(report["stop"]) if "stop" in report else fixed),
-    ]
-
-
-def _stopped(stop: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return how many steps images took until the network was sure, and what that saves."""
-    steps, known = stop["steps"], stop["calibration"]
-    fixed = known["fixed"]
-    return [
-        ("steps until sure, on average", f"{steps['mean']:.1f}"),
-        ("  9 of 10 images, all", f"{steps['of_90_percent']:.0f}, {steps['most']}"),
-        (f"on {known['images']:,} calibration images: agreement", f"{known['agreement']:.2%}"),
-        ("  steps, events", f"{known['steps']:.1f}, {known['synaptic_events']:,.0f}"),
-        (f"  all with {fixed['steps']} steps: agreement", f"{fixed['agreement']:.2%}"),
-        ("  events", f"{fixed['synaptic_events']:,.0f}"),
-    ]
-
-
-def _detected(report: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the scores of a detector, each with its name; mAP in hundredths, as COCO has it."""
-    from spinn_convert.results.report import shown_steps
-
-    snn, depth, steps = report["snn"], report["network"]["depth"], report["steps"]
-    rows = [
-        (f"{name} mAP (at 0.5, at 0.75)", "{map:.2f} ({map50:.2f}, {map75:.2f})")
-        for name in ("ANN", "ReLU1", "SNN")
-    ]
-    numbers = [
-        {key: 100 * report[part][key] for key in ("map", "map50", "map75")}
-        for part in ("ann", "relu1", "snn")
-    ]
-    found = [(label, shown.format(**values)) for (label, shown), values in zip(rows, numbers)]
-    relu1, alike = report["relu1"]["agreement"], snn["agreement"]
-    return [
-        *found,
-        ("boxes alike, ReLU1 and ANN", f"{relu1:.1%}"),
-        ("boxes alike, SNN and ANN", f"{alike:.1%}"),
-        ("steps to ANN's mAP - 1 %", shown_steps(snn["steps_within_1_percent"], depth, steps)),
-        ("steps to ANN's mAP - 0.4 %", shown_steps(snn["steps_within_0.4_percent"], depth, steps)),
-    ]
+    table = Table()
+    for number, header in enumerate(content.HEADERS):
+        table.add_column(header, justify="right" if number else "left")
+    for row in content.rows(layers):
+        table.add_row(*map(escape, row))
+    return table
 
 
 def population_table(network: Network) -> Table:
@@ -167,8 +109,10 @@ def loss_table(report: dict[str, Any]) -> Table | None:
 
 def score_table(content: dict[str, Any]) -> Table:
     """Return accuracy and agreement of a recording at ten steps, and steps to ANN - 0.5 %."""
+    from spinn_convert.results.headline import title
+
     snn = content["snn"]
-    table = Table(title=_title(content), show_header=True)
+    table = Table(title=title(content), show_header=True)
     columns = ["step", "SNN accuracy"] + (["agrees with the ANN on"] if "agreement" in snn else [])
     for column in columns:
         table.add_column(column, justify="right")

@@ -37,7 +37,7 @@ from spinn_convert.backends.reference.program import (
 )
 from spinn_convert.linear.maps import on_grid
 from spinn_convert.linear.ops import Floats
-from spinn_convert.network.copies import groups
+from spinn_convert.network.copies import groups, merged
 from spinn_convert.network.rate import columns, input_currents, rates
 from spinn_convert.network.recording import Progress, silent
 from spinn_convert.network.records import Network, Population
@@ -113,14 +113,18 @@ def correct(
 
 
 def _mean_rates(network: Network, values: Floats) -> dict[str, Floats]:
-    """Return the mean rate of every neuron in the ReLU1 network, in spikes per step, (*shape)."""
+    """Return the mean rate of every neuron in the ReLU1 network, in spikes per step, (*shape).
+
+    Of copies, those of the first.
+    """
     totals: dict[str, NDArray[np.float64]] = {}
-    for chunk in rates(network, values, clip=True):
+    plain = merged(network)
+    for chunk in rates(plain, values, clip=True):
         for name, found in chunk.items():
             totals[name] = totals.get(name, 0) + found.sum(0, dtype=np.float64)
     return {
         p.name: np.asarray(totals[p.name] / len(values) / columns(p), np.float32)
-        for p in network.spiking
+        for p in plain.spiking
     }
 
 

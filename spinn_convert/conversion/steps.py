@@ -17,7 +17,7 @@ from spinn_convert.conversion.method import Method
 from spinn_convert.conversion.verify import verify
 from spinn_convert.errors import ModelError, Problem
 from spinn_convert.linear.ops import Floats
-from spinn_convert.model import host
+from spinn_convert.model import fingerprint, host
 from spinn_convert.model.host import ImageSequence
 from spinn_convert.model.load import Model, with_mean_pooling
 from spinn_convert.network.copies import multiplied
@@ -102,6 +102,8 @@ def scaled(
     """
     network = _with_copies(model, layers, calibration.scales, method)
     network = _with_floored(network, calibration)
+    known = {fingerprint.KEY: fingerprint.as_text(fingerprint.of(images))}
+    network = replace(network, made_from={**network.made_from, **known})
     verify(model, layers, network, images[:CHECKED_IMAGES], threads)
     if method.corrects:
         steps = method.horizon or 12 + network.depth // 2

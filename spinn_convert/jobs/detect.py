@@ -9,11 +9,17 @@ from typing import Any
 import numpy as np
 
 from spinn_convert import backends
-from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.files.scenes import Scenes
 from spinn_convert.jobs.prepare import Prepared
-from spinn_convert.jobs.simulation import RunOptions, presented, settings_of, write_results
+from spinn_convert.jobs.simulation import (
+    Inside,
+    RunOptions,
+    presented,
+    settings_of,
+    sizing_of,
+    write_results,
+)
 from spinn_convert.jobs.timing import Timing
 from spinn_convert.model import host
 from spinn_convert.model.detector import Detections
@@ -71,7 +77,7 @@ def simulate(
     with timing.phase("relu1"):
         relu1 = decode.rate_detections(network, values, images, run, threads, watch("ReLU1"))
     settings, scored, read_out = _sampling(network, options)
-    sizing = host.core_input(model, scenes.calibration[:SIZING_IMAGES], threads)
+    sizing = sizing_of(prepared, options.backend)
     progress = watch(f"SNN on {options.backend}")
     recording = backend.run(network, Stimulus(values, sizing), settings, progress)
     timing.add(recording.timing)
@@ -138,10 +144,16 @@ def write(
     scenes: Scenes,
     network: Network,
     detected: Detected,
+    inside: Inside,
     options: RunOptions,
     folder: Path,
 ) -> dict[str, Any]:
-    """Write all results into a folder; return the content of report.json."""
+    """Write all results into a folder; return the content of report.json.
+
+    inside: of `simulation.studied`.
+    """
+    from spinn_convert.results.page.sections import write_page  # Bokeh takes a while to import
+
     content = write_results(
         prepared,
         network,
@@ -162,4 +174,6 @@ def write(
         (f"SNN, {step} steps", found) for step, found in zip(detected.shown, detected.snn)
     ]
     picture.draw_scenes(scenes, columns, folder / "scenes.png")
+    page, shown = folder / "report.html", [folder / "scenes.png"]
+    write_page(page, prepared.model.path.name, content, network, inside, pictures=shown)
     return content

@@ -6,24 +6,29 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from spinn_convert import backends
-from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.files import output
 from spinn_convert.files.scenes import Scenes
 from spinn_convert.jobs import detect
 from spinn_convert.jobs.prepare import NETWORK, Prepared, calibration_of, convert, labelled, prepare
-from spinn_convert.jobs.simulation import RunOptions, presented, settings_of, write_results
+from spinn_convert.jobs.simulation import (
+    Inside,
+    RunOptions,
+    presented,
+    settings_of,
+    sizing_of,
+    studied,
+    write_results,
+)
 from spinn_convert.jobs.timing import Timing
 from spinn_convert.model import host
-from spinn_convert.model.classes import number, predictions, threshold
+from spinn_convert.model.classes import number, threshold
 from spinn_convert.network.recording import Recording, Stimulus, Watch, unwatched
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_read_out
 from spinn_convert.results import decode, neo_file, report
+from spinn_convert.results.answers import Answers
 from spinn_convert.results.stopping import check_stop, with_stop
 from spinn_convert.results.suspicions import suspicions
 
@@ -32,13 +37,13 @@ from spinn_convert.results.suspicions import suspicions
 class Simulated:
     """A recording of B images with its scores.
 
-    answers: classes (B,) that the ANN predicts. read_out: how the output was read. warnings: signs
-    that model or data are wrong, as sentences. seconds: by phase.
+    answers: outputs of SNN and ANN. read_out: how the output was read. warnings: signs that model
+    or data are wrong, as sentences. seconds: by phase.
     """
 
     recording: Recording
     scores: report.Scores
-    answers: NDArray[np.int64]
+    answers: Answers
     read_out: ReadOut
     warnings: tuple[str, ...]
     seconds: dict[str, float] = field(default_factory=dict)
@@ -73,11 +78,25 @@ def execute(options: RunOptions, watch: Watch = unwatched) -> Outcome:
         if isinstance(prepared.dataset, Scenes):
             scenes = prepared.dataset
             simulated = detect.simulate(prepared, scenes, network, options, watch, timing)
-            content = detect.write(prepared, scenes, network, simulated, options, folder)
+            inside = _looked_into(prepared, network, simulated.read_out, options, watch, timing)
+            content = detect.write(prepared, scenes, network, simulated, inside, options, folder)
         else:
             simulated = simulate(prepared, network, options, watch, timing)
-            content = write(prepared, network, simulated, options, folder)
+            inside = _looked_into(prepared, network, simulated.read_out, options, watch, timing)
+            content = write(prepared, network, simulated, inside, options, folder)
     return Outcome(network, simulated, content, target)
+
+
+def _looked_into(
+    prepared: Prepared,
+    network: Network,
+    read_out: ReadOut,
+    options: RunOptions,
+    watch: Watch,
+    timing: Timing,
+) -> Inside:
+    with timing.phase("layers"):
+        return studied(prepared, network, read_out, options, watch)
 
 
 def _stopping(prepared: Prepared, network: Network, options: RunOptions, watch: Watch) -> Network:
@@ -132,9 +151,7 @@ def simulate(
     )
     with timing.phase("relu1"):
         relu1 = decode.relu1_logits(network, values, images, logits, threads, watch("ReLU1"))
-    sizing = None
-    if options.backend in backends.BOARDS:
-        sizing = host.core_input(model, calibration_of(prepared)[:SIZING_IMAGES], threads)
+    sizing = sizing_of(prepared, options.backend)
     progress = watch(f"SNN on {options.backend}")
     recording = backend.run(
         network, Stimulus(values, sizing), settings_of(options, network), progress
@@ -146,7 +163,7 @@ def simulate(
     limit = threshold(model)
     scores = report.score(snn, ann, relu1, dataset.labels[:count], limit)
     warnings = suspicions(dataset, scores, number(ann.shape[1]), network)
-    answers = predictions(ann, limit)
+    answers = Answers(snn, ann, dataset.labels[:count], limit, images)
     return Simulated(recording, scores, answers, read_out, warnings, timing.seconds)
 
 
@@ -154,10 +171,16 @@ def write(
     prepared: Prepared,
     network: Network,
     simulated: Simulated,
+    inside: Inside,
     options: RunOptions,
     folder: Path,
 ) -> dict[str, Any]:
-    """Write all results into a folder; return the content of report.json."""
+    """Write all results into a folder; return the content of report.json.
+
+    inside: of `simulation.studied`.
+    """
+    from spinn_convert.results.page.sections import write_page  # Bokeh takes a while to import
+
     recording, read_out = simulated.recording, simulated.read_out
     content = write_results(
         prepared,
@@ -170,9 +193,11 @@ def write(
         folder,
     )
     if "output" in options.record:
-        block = neo_file.output_block(recording, network, simulated.answers, read_out)
+        block = neo_file.output_block(recording, network, simulated.answers.known, read_out)
         neo_file.save(block, folder / "recording.nix")
     images = len(recording.synaptic_events)
     title = f"{prepared.model.path.name} on {options.backend}, {images} images"
     report.draw(simulated.scores, network, title, folder / "accuracy.png")
+    page, name = folder / "report.html", prepared.model.path.name
+    write_page(page, name, content, network, inside, simulated.answers)
     return content

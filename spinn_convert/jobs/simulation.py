@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from spinn_convert import backends
-from spinn_convert.errors import DataError, Problem
+from spinn_convert.conversion.steps import SIZING_IMAGES
+from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.files import output
 from spinn_convert.jobs.convert import save
-from spinn_convert.jobs.prepare import Prepared, Source, method_of
-from spinn_convert.network.recording import Recording, Settings
+from spinn_convert.jobs.prepare import Prepared, Source, calibration_of, method_of
+from spinn_convert.linear.ops import Floats
+from spinn_convert.model import host
+from spinn_convert.network.recording import Recording, Settings, Watch, unwatched
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_steps
 from spinn_convert.results import neo_file, report
+from spinn_convert.results.layers.evidence import (
+    Studied,
+    backend_to_study,
+    gather,
+    images_to_study,
+)
+from spinn_convert.results.layers.subject import Subject
 from spinn_convert.results.stopping import most_steps
 
 
@@ -41,6 +51,10 @@ class RunOptions:
     out: Path | None = None
     overwrite: bool = False
     stop: float | None = None
+
+
+Inside = tuple[Studied, Subject] | str
+"""What the layers of a network do on some images, or why that is not known."""
 
 
 def settings_of(options: RunOptions, network: Network) -> Settings:
@@ -79,6 +93,45 @@ def presented(options: RunOptions, available: int) -> int:
     """Return how many of the images that there are to present."""
     default = backends.find(options.backend).DEFAULT_IMAGES
     return min(options.images or default or available, available)
+
+
+def sizing_of(prepared: Prepared, backend: str) -> Floats | None:
+    """Return the core's input (B, *shape) on which a board's numbers are sized; None for no board.
+
+    Raises DataError where there are no images to calibrate on.
+    """
+    if backend not in backends.BOARDS:
+        return None
+    some = calibration_of(prepared)[:SIZING_IMAGES]
+    return host.core_input(prepared.model, some, prepared.source.threads)
+
+
+def studied(
+    prepared: Prepared,
+    network: Network,
+    read_out: ReadOut,
+    options: RunOptions,
+    watch: Watch = unwatched,
+    later: int = 1,
+) -> Inside:
+    """Return what the layers of the network do on the first images, or why that is not known.
+
+    later: times as many steps for which outputs are looked at.
+    """
+    backend = backend_to_study(options.backend)
+    steps = settings_of(replace(options, stop=None), network).steps
+    count = min(images_to_study(network, steps), presented(options, len(prepared.dataset.images)))
+    if not count:
+        return "Layers were not looked at: even one image has too many spikes to keep."
+    model, threads = prepared.model, options.source.threads
+    images = prepared.dataset.images[:count]
+    values = host.core_input(model, images, threads)
+    sizing = sizing_of(prepared, backend)
+    subject = Subject(model, network, images, values, sizing, read_out, threads)
+    try:
+        return gather(subject, backend, steps, later * steps, watch), subject
+    except BackendError as error:
+        return f"Layers were not looked at, as {backend} cannot run the network: {error}"
 
 
 def write_results(

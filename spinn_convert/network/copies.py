@@ -34,6 +34,24 @@ def groups(network: Network) -> list[tuple[Population, ...]]:
     return [tuple(group) for group in found.values()]
 
 
+def merged(network: Network) -> Network:
+    """Return the network without copies: each population stands for all of its group.
+
+    Its rates are the same, and take a quarter of the time where there are two copies of each.
+    """
+    first = {p.name: (group[0].name, len(group)) for group in groups(network) for p in group}
+    projections = []
+    for projection in network.projections:
+        source, copies = first[projection.source]
+        if (source, first[projection.target][0]) != (projection.source, projection.target):
+            continue
+        ones = (1,) * len(projection.map.out_shape)
+        whole = then(projection.map, Scale(np.full(ones, copies, np.float32)))
+        projections.append(projection if copies == 1 else replace(projection, map=whole))
+    populations = tuple(p for p in network.populations if first[p.name][0] == p.name)
+    return replace(network, populations=populations, projections=tuple(projections))
+
+
 def affordable(network: Network, copies: int) -> int:
     """Return how many of the first layers get copies, by MOST_ADDED and MOST_LAYERS; at least 1."""
     most, added = MOST_ADDED * neurons(network), 0

@@ -7,14 +7,18 @@ computes the same function as the ONNX file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import inf
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spinn_convert.linear.maps import apply, on_grid
 from spinn_convert.linear.ops import Floats
 from spinn_convert.network.records import Network, Population
+
+if TYPE_CHECKING:
+    import torch
 
 CHUNK = 64
 """Images computed at a time."""
@@ -52,18 +56,31 @@ def rates(network: Network, values: Floats, clip: bool) -> Iterator[dict[str, Fl
         chunk = np.ascontiguousarray(values[start : start + CHUNK])
         state = {network.input.name: torch.from_numpy(chunk)}
         for population in network.populations:
-            if population.kind == "input":
-                continue
-            total = torch.from_numpy(np.ascontiguousarray(population.bias))[None]
-            for projection in network.incoming(population):
-                total = total + apply(projection.map, state[projection.source])
-            if population.kind == "spiking":
-                total = total.clamp(0, 1 if clip else None)
-                if population.ceiling < inf:
-                    ceiling = np.float32(population.ceiling) / columns(population)
-                    total = total.minimum(torch.from_numpy(ceiling))
-            state[population.name] = total
+            if population.kind != "input":
+                state[population.name] = rate(network, population, state, clip)
         yield {p.name: state[p.name].numpy() * columns(p) for p in network.populations}
+
+
+def rate(
+    network: Network, population: Population, state: Mapping[str, torch.Tensor], clip: bool
+) -> torch.Tensor:
+    """Return the rates of one population (B, *shape), in spikes per step, from those before it.
+
+    state: rates of the populations that project onto it, (B, *shape), by name; of the input, its
+    values. clip: as for `rates`.
+    """
+    import torch
+
+    total = torch.from_numpy(np.ascontiguousarray(population.bias))[None]
+    for projection in network.incoming(population):
+        total = total + apply(projection.map, state[projection.source])
+    if population.kind != "spiking":
+        return total
+    total = total.clamp(0, 1 if clip else None)
+    if population.ceiling < inf:
+        ceiling = np.float32(population.ceiling) / columns(population)
+        total = total.minimum(torch.from_numpy(ceiling))
+    return total
 
 
 def columns(population: Population) -> Floats:

@@ -1,7 +1,9 @@
 """Network <-> network.npz: a JSON header and the arrays that it names, no pickle.
 
 In the header a record is {"record": its class, "fields": ...}, an array {"array": its name}, a
-mapping of text {"mapping": ...}; tuples are lists.
+mapping of text {"mapping": ...}; tuples are lists. An array that several records share is written
+once; a map that several projections share has a number, by which it is one object again when it is
+read: the copies of a population are recognised by that.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import cattrs
 import numpy as np
@@ -39,7 +41,7 @@ RECORDS = {
 def save(network: Network, path: Path) -> None:
     """Write a network; it is read back by `load`."""
     arrays: dict[str, NDArray[np.generic]] = {}
-    header = {"format": FORMAT, "network": _encode(network, arrays)}
+    header = {"format": FORMAT, "network": _encode(network, arrays, {}, {})}
     text = np.frombuffer(json.dumps(header).encode(), np.uint8)
     with path.open("wb") as file:  # numpy would add .npz to the name
         np.savez(file, allow_pickle=False, header=text, **arrays)
@@ -62,17 +64,30 @@ def load(path: Path) -> Network:
     raise DataError([Problem(str(path), what, f"upgrade spinn_convert, or {REMEDY}")])
 
 
-def _encode(value: Any, arrays: dict[str, NDArray[np.generic]]) -> Any:
-    """Return `value` as JSON, its arrays moved into `arrays`."""
+def _encode(
+    value: Any,
+    arrays: dict[str, NDArray[np.generic]],
+    names: dict[int, str],
+    maps: dict[int, int],
+) -> Any:
+    """Return `value` as JSON, its arrays moved into `arrays`.
+
+    names: of arrays that are moved already; maps: numbers of maps that are written, both by id.
+    """
     if isinstance(value, np.ndarray):
-        name = f"array_{len(arrays)}"
+        name = names.setdefault(id(value), f"array_{len(arrays)}")
         arrays[name] = value
         return {"array": name}
     if is_dataclass(value):
-        content = {f.name: _encode(getattr(value, f.name), arrays) for f in fields(value)}
-        return {"record": type(value).__name__, "fields": content}
+        content = {
+            f.name: _encode(getattr(value, f.name), arrays, names, maps) for f in fields(value)
+        }
+        record: dict[str, Any] = {"record": type(value).__name__, "fields": content}
+        if isinstance(value, LinearMap):
+            record["number"] = maps.setdefault(id(value), len(maps))
+        return record
     if isinstance(value, tuple):
-        return [_encode(item, arrays) for item in value]
+        return [_encode(item, arrays, names, maps) for item in value]
     if isinstance(value, dict):
         return {"mapping": value}
     return value
@@ -82,12 +97,18 @@ def _decoder(arrays: Arrays) -> cattrs.Converter:
     """Return the converter from header to records, which takes only the declared types."""
     converter = strict_converter()
     in_memory = converter.get_structure_hook(NDArray[np.float32])
+    maps: dict[int, LinearMap] = {}
 
     def record(value: Any, kind: Any) -> Any:
         found = RECORDS[value["record"]]
         if found is not kind and found not in get_args(kind):
             raise TypeError(f"{value['record']} where {getattr(kind, '__name__', kind)} belongs")
-        return structure[found](value["fields"], found)
+        number = value.get("number")
+        if found is not LinearMap or number is None:
+            return structure[found](value["fields"], found)
+        if number not in maps:
+            maps[number] = cast(LinearMap, structure[found](value["fields"], found))
+        return maps[number]
 
     for kind in (*RECORDS.values(), LinearOp):
         converter.register_structure_hook(kind, record)

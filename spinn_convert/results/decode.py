@@ -12,6 +12,7 @@ from spinn_convert.model import host
 from spinn_convert.model.host import ImageSequence
 from spinn_convert.model.load import Model
 from spinn_convert.network import rate, readout
+from spinn_convert.network.copies import merged
 from spinn_convert.network.recording import Progress, Recording
 from spinn_convert.network.records import Network
 
@@ -47,7 +48,7 @@ def relu1_logits(
     chunks: list[Floats] = []
     done = 0
     with torch_threads(threads):
-        for chunk in rate.rates(network, values, clip=True):
+        for chunk in rate.rates(merged(network), values, clip=True):
             size = len(chunk[network.readouts[0].name])
             chunks.append(decode(chunk, images[done : done + size]))
             done += size

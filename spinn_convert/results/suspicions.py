@@ -7,6 +7,7 @@ import json
 import numpy as np
 
 from spinn_convert.files.data import Dataset
+from spinn_convert.model import fingerprint
 from spinn_convert.model.host import ImageSequence
 from spinn_convert.network.records import Network
 from spinn_convert.results.report import Scores
@@ -28,6 +29,14 @@ def suspicions(dataset: Dataset, scores: Scores, classes: int, network: Network)
         found.append(
             f"{idle} of {channels} channels are hardly ever active on the calibration images: check"
             " that these are training images, scaled as in training"
+        )
+    known = fingerprint.read(network) if len(dataset.calibration) else None
+    here = fingerprint.of(dataset.calibration) if known else None
+    if known and here and known.sha256 != here.sha256:
+        found.append(
+            f"the network was calibrated on other images than the {len(dataset.calibration)} of"
+            f" this data: mean input {known.mean:.2f} against {here.mean:.2f}, standard deviation"
+            f" {known.std:.2f} against {here.std:.2f}"
         )
     for name, images in (("images", dataset.images), ("calibration_images", dataset.calibration)):
         if len(images) and _constant(images):

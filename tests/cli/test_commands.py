@@ -85,6 +85,10 @@ def test_json_of_every_command_is_read_by_machines(command, model):
     assert again == {key: value for key, value in made.items() if key != "folder"}
     ran = read_json(command, "run", model, "--steps", 20)
     assert ran == json.loads(Path("tiny.spinn/report.json").read_text())
+    looked = read_json(command, "diagnose", "tiny.spinn/network.npz", "--steps", 20)
+    names = [layer["name"] for layer in looked["layers"]]
+    assert names == [p["name"] for p in shown["populations"] if p["kind"] == "spiking"]
+    assert looked["agreement"] == ran["snn"]["agreement_by_step"][-1]
     assert read_json(command, "export", model) == {"folder": "tiny.script"}
     settings = read_json(command, "settings", "paper")
     assert settings["percentile"] == 99.99
@@ -196,4 +200,5 @@ def test_a_command_prints_progress_where_stderr_is_no_terminal(command, model, m
     assert json.loads(told.stdout)
     phases = {line.partition(":")[0] for line in told.stderr.splitlines()}
     assert "SNN on reference" in phases
-    assert phases <= {"calibrate", "potentials", "ANN", "ReLU1", "SNN on reference", "decode"}
+    known = {"calibrate", "potentials", "ANN", "ReLU1", "SNN on reference", "decode"}
+    assert phases <= known | {"spikes of all layers", "layer by layer"}

@@ -53,6 +53,8 @@ def test_other_commands_take_pictures_as_well(shell, tmp_path):
         f"convert small.onnx {TRAINING} --calibration-images 30 --out converted",
         f"inspect small.onnx {TRAINING}",
         f"inspect small.onnx {IMAGES}",
+        f"diagnose small.onnx {IMAGES} --steps 30",
+        "diagnose converted/network.npz --data photos/val --preprocess to_tensor --steps 30",
         f"tune small.onnx {TRAINING} --images 6 --out tuned",
         f"export small.onnx {IMAGES} --images 3 --out script",
         f"export small.onnx {IMAGES} --simulator spinnaker --images 3 --out on_board",
@@ -119,6 +121,9 @@ def test_a_board_needs_training_images_for_a_converted_network_too(shell):
     assert shell(f"convert small.onnx {TRAINING} --out made").returncode == 0
     told = "made/network.npz --data photos/val --preprocess to_tensor"
     done = shell(f"{told} --backend spinnaker-integers --out out")
+    assert done.returncode == 2
+    assert "photos/val: has no images to calibrate on" in done.stderr
+    done = shell(f"diagnose {told} --backend spinnaker-integers")
     assert done.returncode == 2
     assert "photos/val: has no images to calibrate on" in done.stderr
     done = shell("inspect made/network.npz --calibration photos/train --preprocess to_tensor")

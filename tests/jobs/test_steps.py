@@ -20,7 +20,7 @@ from spinn_convert.jobs.convert import ConvertOptions
 from spinn_convert.jobs.export import ExportOptions
 from spinn_convert.jobs.prepare import Source, convert, method_of, prepare
 from spinn_convert.jobs.recipe import Recipe
-from spinn_convert.jobs.simulation import RunOptions
+from spinn_convert.jobs.simulation import RunOptions, studied
 from spinn_convert.jobs.tuning import tune
 from spinn_convert.jobs.tuning.tune import TuneOptions
 from spinn_convert.network.records import Network
@@ -69,7 +69,7 @@ def test_simulate_alone_scores_what_a_backend_records(source):
     network = convert(prepared)
     options = RunOptions(source, images=9, steps=STEPS, record=RECORDED[:1])
     found = run.simulate(prepared, network, options)
-    assert np.array_equal(found.answers, prepared.dataset.labels[:9])
+    assert np.array_equal(found.answers.known, prepared.dataset.labels[:9])
     assert found.scores.ann == 1.0
     assert found.read_out == "all"
     assert set(found.recording.spikes) == {"first"}
@@ -83,11 +83,12 @@ def test_write_alone_needs_nothing_but_what_is_given(source, tmp_path, monkeypat
     network = convert(prepared)
     options = RunOptions(source, images=9, steps=STEPS)
     simulated = run.simulate(prepared, network, options)
+    inside = studied(prepared, network, simulated.read_out, options)
     monkeypatch.setattr(reference, "run", lambda *_: pytest.fail("simulated again"))
     (tmp_path / "folder").mkdir()
-    content = run.write(prepared, network, simulated, options, tmp_path / "folder")
+    content = run.write(prepared, network, simulated, inside, options, tmp_path / "folder")
     names = {path.name for path in (tmp_path / "folder").iterdir()}
-    assert names == {"network.npz", "report.json", "accuracy.png"}
+    assert names == {"network.npz", "report.json", "report.html", "accuracy.png"}
     assert json.loads((tmp_path / "folder" / "report.json").read_text()) == content
     assert content["snn"]["accuracy"] == simulated.scores.snn
 
@@ -137,6 +138,15 @@ def test_a_network_in_the_current_folder(source, converted, monkeypatch):
         prepare(network)
 
 
+def test_other_calibration_images_than_those_of_the_network_are_noticed(source, converted):
+    options = RunOptions(Source(converted), images=2, steps=5, overwrite=True)
+    assert run.execute(options).report["warnings"] == []
+    data = dict(np.load("tiny.npz"))
+    np.savez("tiny.npz", **{**data, "calibration_images": 2 * data["images"] + 1})
+    (warning,) = run.execute(options).report["warnings"]
+    assert "was calibrated on other images than the 40 of this data: mean input" in warning
+
+
 def test_what_does_not_belong_to_a_network_is_refused(source, converted, write_model, tmp_path):
     data = source.path.with_suffix(".npz")
     other = pooled_model(lambda *model: write_model(*model, name="other.onnx"))
@@ -169,6 +179,7 @@ STEPS_OF_JOBS = [
     (run, "prepare"),
     (run, "convert"),
     (run, "simulate"),
+    (run, "studied"),
     (run, "write"),
     (run.report, "draw"),
     (convert_job, "prepare"),
@@ -259,4 +270,13 @@ def test_phases_are_told_in_order(source):
 
     method = Recipe(Method())
     run.execute(RunOptions(replace(source, recipe=method), images=2, steps=5), watch)
-    assert told == ["calibrate", "potentials", "ANN", "ReLU1", "SNN on reference", "decode"]
+    assert told == [
+        "calibrate",
+        "potentials",
+        "ANN",
+        "ReLU1",
+        "SNN on reference",
+        "decode",
+        "spikes of all layers",
+        "layer by layer",
+    ]

@@ -15,7 +15,14 @@ from spinn_convert.conversion.method import PAPER
 from spinn_convert.linear.maps import LinearMap
 from spinn_convert.linear.ops import Dense
 from spinn_convert.network import rate
-from spinn_convert.network.copies import MOST_ADDED, MOST_LAYERS, affordable, groups, multiplied
+from spinn_convert.network.copies import (
+    MOST_ADDED,
+    MOST_LAYERS,
+    affordable,
+    groups,
+    merged,
+    multiplied,
+)
 from spinn_convert.network.recording import Settings, Stimulus
 from spinn_convert.network.records import neurons
 
@@ -124,3 +131,14 @@ def test_names_that_are_taken_are_left_alone():
     renamed = multiplied(replace(network, populations=populations, projections=projections), 2, 1)
     names = [p.name for p in renamed.populations]
     assert names == ["x", "first", "first copy 3", "first copy 2", "out"]
+
+
+def test_a_network_without_its_copies_has_the_same_rates():
+    network = multiplied(small_network(), copies=3, layers=1)
+    values = np.random.default_rng(0).standard_normal((3, 2, 6, 6)).astype(np.float32)
+    plain = merged(network)
+    assert [p.name for p in plain.populations] == [p.name for p in small_network().populations]
+    for clip in (False, True):
+        (whole,), (found,) = (rate.rates(n, values, clip) for n in (network, plain))
+        for name, expected in found.items():
+            np.testing.assert_allclose(whole[name], expected, rtol=1e-5, atol=1e-6)

@@ -12,6 +12,7 @@ from support.networks import small_network
 
 from spinn_convert.backends.reference import backend as reference
 from spinn_convert.errors import DataError
+from spinn_convert.network.copies import groups, multiplied
 from spinn_convert.network.recording import Settings, Stimulus
 from spinn_convert.network.records import Network
 from spinn_convert.network.store import FORMAT
@@ -69,3 +70,12 @@ def test_a_header_that_says_something_else_is_refused(tmp_path, change, words):
     np.savez(path, **arrays)
     with pytest.raises(DataError, match=words):
         Network.load(path)
+
+
+def test_copies_of_a_population_are_recognised_in_a_file(tmp_path):
+    network = multiplied(small_network(), copies=2, layers=1)
+    network.save(tmp_path / "network")
+    again = Network.load(tmp_path / "network")
+    sizes = [[len(group) for group in groups(n)] for n in (network, again)]
+    assert sizes[0] == sizes[1]
+    assert 2 in sizes[0]

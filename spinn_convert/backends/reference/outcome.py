@@ -74,8 +74,13 @@ def fill_readouts(
 
 
 def sorted_spikes(name: str, results: list[ImageOutcome]) -> NDArray[np.int32]:
-    """Return rows (image, step, neuron), sorted."""
-    found = np.concatenate(
-        [np.insert(r.spikes[name], 0, image, axis=1) for image, r in enumerate(results)]
-    )
-    return found[np.lexsort(found.T[::-1])]
+    """Return rows (image, step, neuron), sorted: each as one number, which is sorted faster."""
+    rows = [result.spikes[name].astype(np.int64) for result in results]
+    size = 1 + max((int(found[:, 1].max(initial=0)) for found in rows), default=0)
+    steps = 1 + max((int(found[:, 0].max(initial=0)) for found in rows), default=0)
+    keys = [
+        np.sort((image * steps + found[:, 0]) * size + found[:, 1])
+        for image, found in enumerate(rows)
+    ]
+    before, neuron = np.divmod(np.concatenate(keys), size)
+    return np.stack([*np.divmod(before, steps), neuron], axis=1).astype(np.int32)

@@ -54,7 +54,7 @@ def score(
     A classifier's by accuracy, a detector's by mAP.
     """
     from spinn_convert.cli.progress import watching
-    from spinn_convert.cli.tables import detector_table, score_table
+    from spinn_convert.cli.tables import score_table, scored_table
     from spinn_convert.jobs import score as job
     from spinn_convert.linear.threads import available_cores
 
@@ -66,5 +66,5 @@ def score(
     if as_json:
         print_json(content)
     else:
-        table = detector_table if "map" in content["snn"] else score_table
+        table = scored_table if "map" in content["snn"] else score_table
         output_console().print(table(content))

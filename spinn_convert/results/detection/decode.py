@@ -24,6 +24,7 @@ from spinn_convert.model.detector import (
 from spinn_convert.model.host import ImageSequence
 from spinn_convert.model.load import Model
 from spinn_convert.network import rate, readout
+from spinn_convert.network.copies import merged
 from spinn_convert.network.recording import Progress, Recording, Settings
 from spinn_convert.network.records import Network
 
@@ -95,7 +96,7 @@ def rate_detections(
     """
     found: list[Detections] = []
     with torch_threads(threads):
-        for chunk in rate.rates(network, values, clip=clip):
+        for chunk in rate.rates(merged(network), values, clip=clip):
             size = len(chunk[network.readouts[0].name])
             found += decode(chunk, images[len(found) : len(found) + size])
             progress(len(found), len(values))
