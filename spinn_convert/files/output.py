@@ -1,11 +1,11 @@
-"""Writing results: a folder appears whole or not at all, and never replaces the user's own."""
+"""Writing results: they appear whole or not at all, and never replace what is the user's own."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,37 @@ def new_folder(target: Path, overwrite: bool, mark: str = MARK) -> Iterator[Path
     or if it cannot be written.
     """
     _check(target, overwrite, mark)
+    with _temporary(target) as made:
+        made.chmod(0o755)
+        yield made
+        if target.exists():
+            _check(target, overwrite, mark)
+            shutil.rmtree(target)
+        made.rename(target)
+
+
+@contextmanager
+def new_file(target: Path, overwrite: bool, ours: Callable[[Path], bool]) -> Iterator[Path]:
+    """Yield the path of a temporary file that becomes `target` if the block ends without exception.
+
+    ours: whether spinn-convert wrote a file; no other one is ever replaced. Raises DataError if
+    `target` exists and may not be replaced, or if it cannot be written.
+    """
+    if target.exists() or target.is_symlink():
+        if not overwrite:
+            raise _exists(target)
+        if target.is_symlink() or not target.is_file() or not ours(target):
+            what = "is not a file that spinn-convert wrote"
+            raise DataError([Problem(str(target), what, "choose another --out")])
+    with _temporary(target) as folder:
+        made = folder / target.name
+        yield made
+        made.replace(target)
+
+
+@contextmanager
+def _temporary(target: Path) -> Iterator[Path]:
+    """Yield a new folder beside `target`; raises DataError if there cannot be one."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -32,12 +63,7 @@ def new_folder(target: Path, overwrite: bool, mark: str = MARK) -> Iterator[Path
         what = f"cannot be written ({error.strerror})"
         raise DataError([Problem(str(target), what, "choose another --out")]) from error
     try:
-        made.chmod(0o755)
         yield made
-        if target.exists():
-            _check(target, overwrite, mark)
-            shutil.rmtree(target)
-        made.rename(target)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
@@ -51,8 +77,12 @@ def _check(target: Path, overwrite: bool, mark: str) -> None:
     if not target.exists() and not target.is_symlink():
         return
     if not overwrite:
-        fix = "choose another --out, or replace it with --overwrite"
-        raise DataError([Problem(str(target), "exists already", fix)])
+        raise _exists(target)
     if not target.is_dir() or target.is_symlink() or not (target / mark).is_file():
         what = f"has no {mark}, so it is not a folder that spinn-convert wrote"
         raise DataError([Problem(str(target), what, "choose another --out")])
+
+
+def _exists(target: Path) -> DataError:
+    fix = "choose another --out, or replace it with --overwrite"
+    return DataError([Problem(str(target), "exists already", fix)])

@@ -33,7 +33,7 @@ def execute(source: Source) -> Inspected:
     warning. Raises the errors of every step.
     """
     if source.is_network:
-        return Inspected(_converted_already(source))
+        return Inspected(converted_already(source))
     data, reading = data_of(source, source.path), source.reading
     model = load(source.path, image_shape(data, reading.preprocess))
     method, told = _unsimulated((source.recipe or Recipe()).method), any(_given(source).values())
@@ -49,7 +49,7 @@ def execute(source: Source) -> Inspected:
         return Inspected(draft(model, method), f"scales are not known: {error}")
 
 
-def _converted_already(source: Source) -> Network:
+def converted_already(source: Source) -> Network:
     """Return a stored network, whose scales need no images; raises DataError where some are."""
     what, fix = "has no effect: the network's scales are known", "leave it out"
     given = {name: value for name, value in _given(source).items() if value is not None}

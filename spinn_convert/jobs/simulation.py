@@ -18,7 +18,7 @@ from spinn_convert.model import host
 from spinn_convert.network.recording import Recording, Settings, Watch, unwatched
 from spinn_convert.network.records import Network
 from spinn_convert.network.timing import ReadOut, default_steps
-from spinn_convert.results import neo_file, report
+from spinn_convert.results import energy, neo_file, report
 from spinn_convert.results.layers.evidence import (
     Studied,
     backend_to_study,
@@ -153,6 +153,7 @@ def write_results(
         neo_file.save(neo_file.spike_block(recording, network), folder / "spikes.nix")
     shown = method_of(network) | {"read_out": read_out, "threads": prepared.source.threads}
     content = report.as_json(network, recording, scored, shown, seconds, report.versions())
+    content["energy"] = energy.as_json(network, recording, prepared.model.graph)
     content["warnings"] = list(warnings)
     output.write_json(folder / "report.json", content)
     return content

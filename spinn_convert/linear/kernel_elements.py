@@ -16,14 +16,14 @@ def kernel_elements(op: Conv, shape: Shape) -> Iterator[tuple[int, int, slice, s
     _, out_height, out_width = linear_shape(op, shape)
     top, left = op.pads[:2]
     for ky in range(op.weight.shape[2]):
-        rows = _seen(ky * op.dilation[0] - top, op.stride[0], shape[1], out_height)
+        rows = seen_outputs(ky * op.dilation[0] - top, op.stride[0], shape[1], out_height)
         for kx in range(op.weight.shape[3]):
-            columns = _seen(kx * op.dilation[1] - left, op.stride[1], shape[2], out_width)
+            columns = seen_outputs(kx * op.dilation[1] - left, op.stride[1], shape[2], out_width)
             if rows.start < rows.stop and columns.start < columns.stop:
                 yield ky, kx, rows, columns
 
 
-def _seen(offset: int, stride: int, size: int, positions: int) -> slice:
+def seen_outputs(offset: int, stride: int, size: int, positions: int) -> slice:
     """Return the output positions o with 0 <= o * stride + offset < size."""
     return slice(max(0, -(offset // stride)), min(positions, (size - 1 - offset) // stride + 1))
 

@@ -25,6 +25,8 @@ from spinn_convert.linear.maps import LinearMap, fan_out
 from spinn_convert.linear.ops import Floats, Shape
 
 if TYPE_CHECKING:
+    from nir import NIRGraph
+
     from spinn_convert.backends.in_pynn import PyNNNetwork
 
 
@@ -184,6 +186,23 @@ class Network:
         from spinn_convert.backends.in_pynn import to_pynn
 
         return to_pynn(self, sim, calibration)
+
+    def to_nir(
+        self, steps: int | None = None, read_out: Literal["all", "late"] | None = None
+    ) -> NIRGraph:
+        """Return the network as a graph of NIR, which `nir.write` writes to a file.
+
+        Populations become nir.IF with a threshold of 1 and r = 1, in time steps (dt = 1); maps
+        become nir.Conv2d and nir.Affine. The input is constant, a row of `Model.core_input`. The
+        mean of the output over the steps, from its metadata's `mean_from_step` on, is the ANN's
+        output. Metadata of a nir.IF has `reset` ("subtract" or "constant"), `v_init`, and
+        `held_steps`, before which it ignores its input. steps, read_out: as for a run; None for
+        the network's own. Raises BackendError that names every part which NIR cannot express, or if
+        the package nir is not installed.
+        """
+        from spinn_convert.network import nir_graph
+
+        return nir_graph.to_nir(self, steps, read_out)
 
     def incoming(self, population: Population) -> tuple[Projection, ...]:
         """Projections onto a population, those from the input included."""

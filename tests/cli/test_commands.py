@@ -83,12 +83,15 @@ def test_json_of_every_command_is_read_by_machines(command, model):
     assert [p["name"] for p in made["populations"]] == [p["name"] for p in shown["populations"]]
     again = read_json(command, "inspect", "converted/network.npz")
     assert again == {key: value for key, value in made.items() if key != "folder"}
-    ran = read_json(command, "run", model, "--steps", 20)
+    ran = read_json(command, "run", model, "--steps", 20, "--images", 20)
     assert ran == json.loads(Path("tiny.spinn/report.json").read_text())
     looked = read_json(command, "diagnose", "tiny.spinn/network.npz", "--steps", 20)
     names = [layer["name"] for layer in looked["layers"]]
-    assert names == [p["name"] for p in shown["populations"] if p["kind"] == "spiking"]
+    spiking = [p["name"] for p in shown["populations"] if p["kind"] == "spiking"]
+    assert names == [name for name in spiking if "copy" not in name]
     assert looked["agreement"] == ran["snn"]["agreement_by_step"][-1]
+    multiplied = 30 * 4 * 9 + 2 * 2 * 5 * 4 * 9 + 20 * 3  # 6 x 5 places, then 2 x 2, then 3 classes
+    assert ran["energy"]["ann_macs_per_image"] == multiplied
     assert read_json(command, "export", model) == {"folder": "tiny.script"}
     settings = read_json(command, "settings", "paper")
     assert settings["percentile"] == 99.99
@@ -202,3 +205,29 @@ def test_a_command_prints_progress_where_stderr_is_no_terminal(command, model, m
     assert "SNN on reference" in phases
     known = {"calibrate", "potentials", "ANN", "ReLU1", "SNN on reference", "decode"}
     assert phases <= known | {"spikes of all layers", "layer by layer"}
+
+
+def test_export_as_nir(command, model):
+    nir = pytest.importorskip("nir")
+    told = command("export", model, "--format", "nir", "--steps", 20)
+    assert (told.returncode, told.stdout) == (0, "wrote tiny.nir\n"), told.stderr
+    graph = nir.read("tiny.nir")
+    assert int(graph.metadata["steps"]) == 20 - 2
+    command("convert", model)
+    model.with_suffix(".npz").unlink()  # a network needs no images
+    words = ("export", "tiny.spinn/network.npz", "--format", "nir")
+    assert "tiny.nir: exists already" in command(*words).stderr
+    assert read_json(command, *words, "--overwrite") == {"file": "tiny.nir"}
+    with_steps = nir.read("tiny.nir").metadata
+    assert int(with_steps["steps"]) != 18
+    assert sorted(p.name for p in Path().iterdir() if ".nir" in p.name) == ["tiny.nir"]
+
+
+def test_export_as_nir_replaces_only_its_own(command, model):
+    pytest.importorskip("nir")
+    for content in (b"mine", b"\x89HDF\r\n\x1a\n"):
+        Path("mine.nir").write_bytes(content)
+        told = command("export", model, "--format", "nir", "--out", "mine.nir", "--overwrite")
+        assert told.returncode == 2
+        assert "is not a file that spinn-convert wrote" in told.stderr
+        assert Path("mine.nir").read_bytes() == content

@@ -110,3 +110,12 @@ def test_more_images_than_there_are(refused, command_, path):
 
 def test_more_images_than_tuning_can_spare(refused):
     refused("tune tiny.onnx --images 21", "--images 21", "20")
+
+
+def test_options_of_scripts_beside_nir(refused):
+    words = "no effect: a file of NIR has no images", "leave it out"
+    refused("export tiny.onnx --format nir --simulator nest", "--simulator nest", *words)
+    refused(f"export {NETWORK} --format nir --images 3", "--images 3", *words)
+    refused(f"export {NETWORK} --format nir --data tiny.npz", "--data tiny.npz", "no effect")
+    refused(f"export {NETWORK} --format nir --onnx tiny.onnx", "--onnx tiny.onnx", "no effect")
+    refused("export tiny.onnx --format nir --steps 2", "2 steps", "give 3 or more")

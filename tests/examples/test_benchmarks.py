@@ -8,7 +8,7 @@ from support.places import ROOT
 NAMES = sorted(
     path.stem
     for path in (ROOT / "benchmarks").glob("[a-z]*.py")
-    if path.stem not in ("common", "spikingjelly_peer")
+    if path.stem not in ("common", "spikingjelly_peer", "nir_spikingjelly_peer")
 )
 
 

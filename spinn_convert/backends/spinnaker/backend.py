@@ -67,5 +67,6 @@ def run(
         **fields(plan, settings, images),
         timing={**timing, "build": planned + timing["build"]},
         clipped={n: np.array([image.clipped[n] for image in images], np.int64) for n in names},
+        details={"time scale factor": machine.time_scale_factor or 1},
         plan=plan,
     )

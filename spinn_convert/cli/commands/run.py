@@ -24,8 +24,9 @@ FELL_SHORT = 1
     "--backend",
     type=click.Choice(["reference", "nest", "spinnaker", "spinnaker-integers"]),
     default="reference",
+    show_default=True,
     metavar="NAME",
-    help="reference, nest, spinnaker, spinnaker-integers [default: reference].",
+    help="reference, nest, spinnaker, or spinnaker-integers: what a board would compute.",
     panel=SIMULATION,
 )
 @options.boards

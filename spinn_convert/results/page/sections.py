@@ -43,6 +43,7 @@ def write_page(
         *_pictures(pictures),
         *_inside(studied),
         *(_answers(answers) if answers else ()),
+        *_energy(report.get("energy", {})),
         *_board(report.get("board", {})),
         _settings(report),
     ]
@@ -175,6 +176,27 @@ def _cost(layers: Sequence[Layer]) -> Section:
     )
     head = ("layer", "spikes", "of all", "synaptic events", "of all")
     return Section("cost", "What each layer costs", note, head=head, rows=rows)
+
+
+def _energy(content: Mapping[str, Any]) -> Iterator[Section]:
+    """Yield what an image would cost a SpiNNaker 1 board, and where the numbers come from."""
+    if not content:
+        return
+    joules, least = content["snn_joules_per_image"], content["snn_joules_per_image_at_best"]
+    latency, soonest = content["snn_latency_ms"], content["snn_latency_ms_at_best"]
+    note = (
+        f"Estimated from published figures, not measured: {least:,.3g} to {joules:,.3g} J and"
+        f" {soonest:,.0f} to {latency:,.0f} ms per image, by how much slower than real time a board"
+        f" runs. The ANN does {content['ann_macs_per_image']:,} multiplications with weights;"
+        " what these cost depends on its machine."
+    )
+    parts = ("idle", "neurons", "spikes", "events")
+    rows = [(f"of which {part}", f"{content[f'snn_of_which_{part}']:.3g} J", "") for part in parts]
+    for known in content["assumptions"]:
+        value = f"{known['value']:g} {known['unit']}"
+        rows.append((known["name"], value, known["source"]))
+    head = ("", "per image, or assumed", "source")
+    yield Section("energy", "Energy on a SpiNNaker 1 board", note, head=head, rows=rows)
 
 
 def _board(details: Mapping[str, Any]) -> Iterator[Section]:

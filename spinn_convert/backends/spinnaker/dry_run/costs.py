@@ -1,6 +1,6 @@
 """The record of a mapping, and estimates of time and energy.
 
-Speeds and energies are constants published by others; none was measured on hardware here.
+Speeds are constants published by others; none was measured on hardware here.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from spinn_convert.backends.spinnaker.kernels.layers import Ways
+from spinn_convert.network.energy import Energy, of_image
 
 Chip = tuple[int, int]
 Core = tuple[int, int, int]
@@ -24,12 +25,6 @@ INSTRUCTIONS_PER_PACKET = 900, 3_300
 """For packets with few synapses on a core, and with many; counted in sPyNNaker's binary."""
 LOAD_BYTES_PER_SECOND = 5e6
 """Per board, of sPyNNaker's fast protocol: 40 Mbit/s, as published by its authors."""
-IDLE_WATTS_PER_BOARD = 23.0
-JOULES_PER_NEURON_STEP = 92.6e-9
-JOULES_PER_SPIKE = 10e-9
-JOULES_PER_EVENT = 8e-9
-"""Power and energy of a SpiNN-5 at steps of 1 ms, published with SNABSuite, which measured 7.3 to
-9.6 nJ per synaptic event."""
 TABLE_ENTRIES = 1_023
 """Multicast entries for which a chip's router has room."""
 
@@ -93,21 +88,6 @@ class DryRun:
         return len({self.machine[chip] for layer in self.layers for chip in layer.chips})
 
 
-@dataclass(frozen=True)
-class Energy:
-    """Estimated energy of one image, joules: idle boards, neurons, spikes, synaptic events."""
-
-    idle: float
-    neurons: float
-    spikes: float
-    events: float
-
-    @property
-    def total(self) -> float:
-        """Sum of all parts, joules."""
-        return self.idle + self.neurons + self.spikes + self.events
-
-
 def load_seconds(dry: DryRun) -> float:
     """Return how long the host takes to send everything, once for all images."""
     return dry.loaded / (LOAD_BYTES_PER_SECOND * max(1, dry.boards))
@@ -140,12 +120,9 @@ def energy(dry: DryRun, rate: float = RATE) -> Energy:
     """Return the energy of an image; a board draws its idle power for as long as it runs."""
     neurons = sum(layer.neurons for layer in dry.layers)
     synapses = sum(layer.synapses for layer in dry.layers)
-    return Energy(
-        IDLE_WATTS_PER_BOARD * max(1, dry.boards) * image_seconds(dry, rate),
-        JOULES_PER_NEURON_STEP * neurons * dry.ticks,
-        JOULES_PER_SPIKE * neurons * rate * dry.ticks,
-        JOULES_PER_EVENT * synapses * rate * dry.ticks,
-    )
+    spikes, events = (count * rate * dry.ticks for count in (neurons, synapses))
+    seconds = image_seconds(dry, rate)
+    return of_image(max(1, dry.boards), seconds, neurons * dry.ticks, spikes, events)
 
 
 def _step_seconds(layer: Layer, rate: float, per_packet: int) -> float:
