@@ -13,16 +13,18 @@ from spinn_convert import backends
 from spinn_convert.conversion.method import Method, named_method
 from spinn_convert.conversion.steps import converted
 from spinn_convert.errors import BackendError, DataError, Problem
-from spinn_convert.files import data as files
 from spinn_convert.files import scenes
 from spinn_convert.files.data import Dataset
 from spinn_convert.files.scenes import Scenes, Truth
+from spinn_convert.files.tables import TorchDataset
 from spinn_convert.linear.ops import Floats
 from spinn_convert.linear.threads import available_cores
 from spinn_convert.model import host
+from spinn_convert.model import images as of_models
 from spinn_convert.model import load as models
 from spinn_convert.model.classes import number_of, threshold
 from spinn_convert.model.host import ImageSequence
+from spinn_convert.model.images import Reading
 from spinn_convert.model.load import Model
 from spinn_convert.network import readout
 from spinn_convert.network.recording import (
@@ -56,27 +58,29 @@ def load(path: Path | str, image_shape: tuple[int, ...] | None = None) -> Model:
     return models.load(path, image_shape)
 
 
-def load_dataset(path: Path | str, model: Model) -> Dataset:
-    """Read images and labels for a model from an .npz file.
+def load_dataset(
+    data: Path | str | TorchDataset,
+    model: Model,
+    calibration: Path | str | TorchDataset | None = None,
+    calibration_images: int | None = None,
+    preprocess: str | None = None,
+) -> Dataset:
+    """Read images and labels for a model: a path of any kind in docs/data.md, or a torch dataset.
 
-    The file holds `images` (N, *image shape), `labels` (N,) and `calibration_images` (M, *image
-    shape), which are images of the training set; with `scale`, `mean` (C,) and `std` (C,), the
-    model's input is (images * scale - mean) / std. A slice of the result's `images` or
-    `calibration` is that input, float32. Raises DataError that lists every array that is missing
-    or does not fit the model.
+    calibration: the same of the training set; None for those in the .npz, which are all used unless
+    calibration_images says how many to draw; of others, 1,000 are. preprocess: how pictures become
+    the model's input, as --preprocess; None for what the ONNX file says. Raises DataError.
     """
-    classes = number_of(model)
-    return files.load_dataset(Path(path), model.image_shape, classes, model.takes_integers)
+    some, training = (Path(s) if isinstance(s, str) else s for s in (data, calibration))
+    reading = Reading(training, calibration_images, preprocess, available_cores())
+    return of_models.load_dataset(model, some, number_of(model), reading, calibrated=False)
 
 
 def load_scenes(path: Path | str, model: Model) -> Scenes:
-    """Read images with boxes for a detector: an .npz, a COCO file, or the folder of one.
+    """Read images with boxes for a detector: a COCO file, its folder, or an .npz.
 
-    The .npz holds `images` (N, *image shape), `boxes` (M, 4) as left, top, right, bottom in pixels,
-    `labels` (M,), `boxes_per_image` (N,) and `calibration_images`, with `scale`, `mean` and `std`
-    as for `load_dataset`. Beside a COCO file are its pictures, and training images in the folder
-    `calibration`; pictures are scaled to fit into the model's input, with pixels from 0 to 1.
-    Raises DataError that lists all that is missing or does not fit.
+    What these hold is said in docs/detection.md. Pictures are scaled to fit into the model's input,
+    with pixels from 0 to 1. Raises DataError that lists all that is missing or does not fit.
     """
     return scenes.load_scenes(Path(path), model.image_shape)
 
@@ -273,13 +277,9 @@ def _settings(
     connectors: Connectors | None,
     threads: int | None,
 ) -> Settings:
-    return Settings(
-        steps or default_steps(network, backend in backends.BOARDS),
-        threads or available_cores(),
-        record,
-        None if board is None else Path(board),
-        connectors,
-    )
+    taken = steps or default_steps(network, backend in backends.BOARDS)
+    machine, cores = None if board is None else Path(board), threads or available_cores()
+    return Settings(taken, cores, record, machine, connectors)
 
 
 def _sampled(wanted: Sequence[int], steps: int) -> tuple[int, ...]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import rich_click as click
 
 if TYPE_CHECKING:
     from spinn_convert.jobs.prepare import Source
 
-CONVERSION, SIMULATION, OUTPUT, GATE = "Conversion", "Simulation", "Output", "Gate"
+IMAGES, CONVERSION, SIMULATION = "Images", "Conversion", "Simulation"
+OUTPUT, GATE = "Output", "Gate"
 FILE = click.Path(path_type=Path)
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,8 +31,60 @@ def several(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 model = click.argument("model", type=FILE)
-data = click.option(
-    "--data", type=FILE, help="Images and labels, .npz [default: MODEL.npz].", panel=CONVERSION
+
+
+@dataclass(frozen=True)
+class Images:
+    """Which images a command is given, and how they are read; see `model.images.Reading`."""
+
+    data: Path | None
+    calibration: Path | None
+    count: int | None
+    preprocess: str | None
+
+
+def data(command: F) -> F:
+    """Add the options that say which images; the command gets `data`, its Images."""
+
+    @wraps(command)
+    def gathered(
+        data: Path | None,
+        calibration: Path | None,
+        calibration_images: int | None,
+        preprocess: str | None,
+        **others: Any,
+    ) -> Any:
+        return command(data=Images(data, calibration, calibration_images, preprocess), **others)
+
+    return _images(cast(F, gathered))
+
+
+_images = several(
+    click.option(
+        "--data",
+        type=FILE,
+        help="Images and labels: .npz, folder, list ... [default: MODEL.npz].",
+        panel=IMAGES,
+    ),
+    click.option(
+        "--preprocess",
+        metavar="TEXT",
+        help="How pictures are prepared: imagenet, or resize=256,crop=224,...",
+        panel=IMAGES,
+    ),
+    click.option(
+        "--calibration",
+        type=FILE,
+        help="Images of the training set, if --data holds none.",
+        panel=IMAGES,
+    ),
+    click.option(
+        "--calibration-images",
+        type=click.IntRange(1),
+        metavar="N",
+        help="How many of these to draw, of each class alike [default: 1000].",
+        panel=IMAGES,
+    ),
 )
 recipe = several(
     click.option(
@@ -43,8 +98,7 @@ recipe = several(
         "changes",
         multiple=True,
         metavar="SETTING=VALUE",
-        help="Change a setting of the method, such as copies=3; may be repeated."
-        " `spinn-convert settings` lists them.",
+        help="Change a setting, one of `spinn-convert settings`; may be repeated.",
         panel=CONVERSION,
     ),
 )
@@ -127,6 +181,7 @@ def out(default: str) -> Callable[[F], F]:
             panel=OUTPUT,
         ),
         as_json,
+        click.help_option("-h", "--help", help="Show this message and exit.", panel=OUTPUT),
     )
 
 
@@ -135,20 +190,23 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.", pa
 
 def source(
     path: Path,
-    data: Path | None,
+    images: Images,
     method: str | None,
     changes: tuple[str, ...],
     threads: int | None,
     onnx: Path | None = None,
 ) -> Source:
     """Return what a job starts from; raises the errors of reading the method."""
+    from spinn_convert.cli.console import announce
     from spinn_convert.jobs.prepare import Source
     from spinn_convert.jobs.recipe import read_recipe
     from spinn_convert.linear.threads import available_cores
+    from spinn_convert.model.images import Reading
 
-    told = method is not None or bool(changes)
+    told, cores = method is not None or bool(changes), threads or available_cores()
     recipe = read_recipe(method or "default", changes) if told else None
-    return Source(path, data, onnx, recipe, threads or available_cores())
+    reading = Reading(images.calibration, images.count, images.preprocess, cores)
+    return Source(path, images.data, onnx, recipe, cores, reading, announce)
 
 
 def wanted(stop_when_sure: bool, sure: float | None) -> float | None:

@@ -1,15 +1,18 @@
-"""Images and labels from the user's .npz file."""
+"""Images and labels from the user's files: which reader takes which, and archives themselves."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert.errors import DataError, Problem
+from spinn_convert.files import photos, tables
 from spinn_convert.files.archive import Arrays, read_arrays, shape_of
+from spinn_convert.files.collection import Collection, drawn, label_problems
+from spinn_convert.files.decoded import Decoded
 from spinn_convert.linear.ops import Floats, Shape
 
 KEYS = (
@@ -17,6 +20,10 @@ KEYS = (
     " optional: scale, mean (C,), std (C,) with network input = (images * scale - mean) / std"
 )
 
+GIVE = (
+    "give with --data a folder with one folder per class, a list of files, or another form of"
+    " docs/data.md"
+)
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -30,9 +37,9 @@ class Images:
     """
 
     raw: NDArray[np.generic]
-    scale: float
-    mean: Floats
-    std: Floats
+    scale: float = 1.0
+    mean: Floats = field(default_factory=lambda: np.zeros(1, np.float32))
+    std: Floats = field(default_factory=lambda: np.ones(1, np.float32))
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -55,58 +62,121 @@ class Dataset:
     """Test images (N, *image shape) with labels (N,), and images of the training set.
 
     A slice of `images` or `calibration` is the model's input, float32. calibration: M images of
-    the training set, from which scales are measured. calibration_labels: (M,), None if unknown.
+    the training set, from which scales are measured; none (M = 0) where none are known.
+    calibration_labels: (M,), None if unknown. classes: their names by label, () if unknown. said:
+    lines on what was read, for the user to check; "" of an archive.
     """
 
-    images: Images
+    images: Images | Decoded
     labels: NDArray[np.int64]
-    calibration: Images
+    calibration: Images | Decoded
     calibration_labels: NDArray[np.int64] | None = None
+    classes: tuple[str, ...] = ()
+    said: str = ""
 
 
 def image_shape(path: Path) -> Shape | None:
-    """Return the shape of one image of the .npz, None if there is no such file or array."""
+    """Return the shape of one image of an .npz, None if there is no such file or array."""
     shape = shape_of(path, "images")
     return None if shape is None else shape[1:]
 
 
+def collected(path: Path, labelled: bool) -> Collection:
+    """Return the images of a folder or a file that is no .npz, still not read.
+
+    labelled: whether labels are needed. Raises DataError where it cannot be read.
+    """
+    if not path.exists():
+        raise DataError([Problem(str(path), "no such file or folder", GIVE)])
+    try:
+        return _collected(path, labelled)
+    except OSError as error:
+        raise DataError([Problem(str(path), f"cannot be read ({error})", GIVE)]) from error
+
+
+def _collected(path: Path, labelled: bool) -> Collection:
+    if path.is_dir():
+        saved = (path / tables.SAVED).is_file()
+        return tables.arrow(path, labelled) if saved else photos.folder(path, labelled)
+    if path.suffix.lower() in photos.LISTS:
+        return photos.listed(path, labelled)
+    for suffixes, reader in tables.READERS:
+        if path.suffix.lower() in suffixes:
+            return reader(path, labelled)
+    known = (".npz", *photos.LISTS, *(suffix for some, _ in tables.READERS for suffix in some))
+    fix = f"give a folder with one folder per class, or a file: {', '.join(known)}"
+    raise DataError([Problem(str(path), "is no file of images that is known", fix)])
+
+
 def load_dataset(
-    path: Path, shape: Shape, classes: int | None = None, integers: bool = False
+    path: Path,
+    shape: Shape,
+    classes: int | None = None,
+    integers: bool = False,
+    calibrated: bool = True,
 ) -> Dataset:
     """Read the .npz with the arrays of KEYS.
 
     shape: of one image. classes: labels must be below this number; None if it is unknown. integers:
     whether the model takes integers, such as uint8 pixels; integer images then need no `scale`.
-    Raises DataError that lists every array that is missing or does not fit the model.
+    calibrated: whether `calibration_images` must be there. Raises DataError that lists every array
+    that is missing or does not fit the model.
     """
     arrays = _read(path)
-    missing = [key for key in ("images", "labels", "calibration_images") if key not in arrays]
+    wanted = ("images", "labels", *(("calibration_images",) if calibrated else ()))
+    missing = [key for key in wanted if key not in arrays]
     if missing:
-        what = f"has no array {', '.join(missing)}"
-        raise DataError([Problem(str(path), what, f"store {KEYS}")])
+        what, fix = f"has no array {', '.join(missing)}", f"store {KEYS}"
+        if missing == ["calibration_images"]:
+            fix = f"name training images with --calibration, or {fix}"
+        raise DataError([Problem(str(path), what, fix)])
     problems = [
         problem
         for name in ("images", "calibration_images")
+        if name in arrays
         for problem in image_problems(
             f"{path}, {name}", arrays[name], shape, integers or "scale" in arrays
         )
     ]
-    problems += _label_problems(
+    problems += label_problems(
         f"{path}, labels", arrays["labels"], arrays["images"].shape[:1], classes
     )
-    if "calibration_labels" in arrays:
+    if "calibration_labels" in arrays and "calibration_images" in arrays:
         where, sizes = f"{path}, calibration_labels", arrays["calibration_images"].shape[:1]
-        problems += _label_problems(where, arrays["calibration_labels"], sizes, classes)
+        problems += label_problems(where, arrays["calibration_labels"], sizes, classes)
     problems += scaling_problems(path, arrays, shape)
     if problems:
         raise DataError(problems)
-    how = scaling(arrays)
+    how, labels = scaling(arrays), arrays.get("calibration_labels")
+    none = np.zeros((0, *shape), np.float32)
     return Dataset(
         Images(arrays["images"], *how),
         arrays["labels"].astype(np.int64),
-        Images(arrays["calibration_images"], *how),
-        arrays["calibration_labels"].astype(np.int64) if "calibration_labels" in arrays else None,
+        Images(arrays.get("calibration_images", none), *how),
+        None if labels is None else labels.astype(np.int64),
     )
+
+
+def load_training(
+    path: Path, shape: Shape, integers: bool
+) -> tuple[Images, NDArray[np.int64] | None]:
+    """Return the images of an .npz to calibrate on, with their labels if it has any.
+
+    They are its `calibration_images`, or else its `images`. Raises DataError as `load_dataset`.
+    """
+    arrays = _read(path)
+    kind = "calibration_" if "calibration_images" in arrays else ""
+    if f"{kind}images" not in arrays:
+        fix = f"store {KEYS}"
+        raise DataError([Problem(str(path), "has no array images", fix)])
+    images, labels = arrays[f"{kind}images"], arrays.get(f"{kind}labels")
+    problems = image_problems(f"{path}, {kind}images", images, shape, integers or "scale" in arrays)
+    problems += scaling_problems(path, arrays, shape)
+    if labels is not None:
+        problems += label_problems(f"{path}, {kind}labels", labels, images.shape[:1], None)
+    if problems:
+        raise DataError(problems)
+    return Images(images, *scaling(arrays)), None if labels is None else labels.astype(np.int64)
 
 
 def scaling(arrays: Arrays) -> tuple[float, Floats, Floats]:
@@ -119,22 +189,23 @@ def scaling(arrays: Arrays) -> tuple[float, Floats, Floats]:
 
 
 def load_labels(path: Path) -> NDArray[np.int64]:
-    """Return labels (N,) from an .npz with the array `labels`, or from an .npy.
+    """Return labels (N,) of an .npz, of an .npy, or of anything that `collected` reads.
 
-    Raises DataError if the file is missing, damaged, or holds anything but one axis of integers.
+    They are in the order in which the images are presented. Raises DataError if the file is
+    missing, damaged, or holds anything but one axis of integers.
     """
-    if path.suffix == ".npy":
-        try:
-            labels = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            what, fix = "cannot be read as .npy", "write it with numpy.save"
-            raise DataError([Problem(str(path), what, fix)]) from error
-    else:
+    if path.suffix == ".npz":
         arrays = _read(path)
         if "labels" not in arrays:
             raise DataError([Problem(str(path), "has no array labels", f"store {KEYS}")])
         labels = arrays["labels"]
-    problems = _label_problems(str(path), labels, labels.shape[:1] or (0,), None)
+    elif path.suffix == ".npy":
+        labels = tables.read_npy(path)
+    else:
+        found = collected(path, labelled=True)
+        known = np.asarray(found.labels)
+        labels = known[drawn(known, len(known))] if found.by_class else known
+    problems = label_problems(str(path), labels, labels.shape[:1] or (0,), None)
     if problems:
         raise DataError(problems)
     return np.asarray(labels, np.int64)
@@ -142,7 +213,7 @@ def load_labels(path: Path) -> NDArray[np.int64]:
 
 def _read(path: Path) -> Arrays:
     if not path.exists():
-        fix = f"give a file with --data; it holds {KEYS}"
+        fix = f"{GIVE}, such as an .npz of {KEYS}"
         raise DataError([Problem(str(path), "no such file", fix)])
     return read_arrays(path, "an archive of images", f"write it with numpy.savez: {KEYS}")
 
@@ -187,22 +258,4 @@ def image_problems(
         return [Problem(where, what, fix)]
     if images.dtype.kind == "f" and not -LARGEST <= images.min() <= images.max() <= LARGEST:
         return [Problem(where, "NaN or infinite pixels", "store finite images, as float32")]
-    return []
-
-
-def _label_problems(
-    where: str, labels: NDArray[np.generic], images: Shape, classes: int | None
-) -> list[Problem]:
-    if labels.shape != images:
-        what = f"shape {labels.shape} for {sum(images)} images"
-        return [Problem(where, what, "store one label per image")]
-    if labels.dtype.kind not in "ui":
-        return [Problem(where, f"dtype {labels.dtype}", "store integers")]
-    values = labels.astype(np.int64)
-    if classes is None:
-        return []
-    wrong = np.flatnonzero((values < 0) | (values >= classes))
-    if len(wrong):
-        what = f"label {labels[wrong[0]]} of image {wrong[0]}; the model has {classes} classes"
-        return [Problem(where, what, f"labels run from 0 to {classes - 1}")]
     return []

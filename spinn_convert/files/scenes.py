@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from spinn_convert.errors import DataError, Problem
+from spinn_convert.files import pictures
 from spinn_convert.files.archive import Arrays, read_arrays
+from spinn_convert.files.collection import drawn
 from spinn_convert.files.data import Images, image_problems, scaling, scaling_problems
 from spinn_convert.linear.ops import Floats, Shape
 
@@ -23,9 +25,8 @@ NPZ_KEYS = (
 )
 CALIBRATION = ("calibration", "train2017")
 """Folders, beside the pictures or their folder, of training images to measure scales on."""
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 MOST_CALIBRATION = 1000
-"""Pictures of a folder that are used, the first by name."""
+"""Pictures of such a folder that are used, the first by name; of another, drawn from it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +84,20 @@ class Scenes:
     names: Mapping[int, str]
 
 
-def load_scenes(path: Path, shape: Shape) -> Scenes:
+def load_scenes(
+    path: Path, shape: Shape, calibration: Path | None = None, count: int | None = None
+) -> Scenes:
     """Read an .npz with the arrays of NPZ_KEYS, a COCO file, or a folder with one.
 
-    shape: of the model's input, (C, H, W). Raises DataError that lists all that is missing or does
-    not fit.
+    shape: of the model's input, (C, H, W). calibration: a folder of pictures to measure scales on,
+    of which `count` are drawn; None for the usual places. Raises DataError that lists all that is
+    missing or does not fit.
     """
     if path.suffix == ".npz":
-        return _from_npz(path, shape)
+        scenes = _from_npz(path, shape)
+        if calibration is None:
+            return scenes
+        return replace(scenes, calibration=Pictures(tuple(_drawn(calibration, count)), shape))
     if len(shape) != 3 or shape[0] not in (1, 3):
         what = f"the model takes {shape}; pictures have 1 or 3 channels"
         raise DataError([Problem(str(path), what, f"give an .npz of {NPZ_KEYS}")])
@@ -100,7 +107,8 @@ def load_scenes(path: Path, shape: Shape) -> Scenes:
     except (OSError, ValueError) as error:
         what, fix = f"cannot be read as JSON ({error})", "give annotations in COCO's format"
         raise DataError([Problem(str(file), what, fix)]) from error
-    return _from_coco(file, content, shape)
+    training = _calibration(file) if calibration is None else _drawn(calibration, count)
+    return _from_coco(file, content, shape, training)
 
 
 def _annotations(path: Path) -> Path:
@@ -117,7 +125,7 @@ def _annotations(path: Path) -> Path:
     return found[0]
 
 
-def _from_coco(file: Path, content: Any, shape: Shape) -> Scenes:
+def _from_coco(file: Path, content: Any, shape: Shape, calibration: list[Path]) -> Scenes:
     fix = "give annotations in COCO's format: images, annotations with bbox, categories"
     try:
         images = [(int(i["id"]), str(i["file_name"])) for i in content["images"]]
@@ -146,14 +154,13 @@ def _from_coco(file: Path, content: Any, shape: Shape) -> Scenes:
     if missing:
         what = f"{len(missing)} of {len(images)} images are not there, the first is {missing[0]}"
         problems.append(Problem(str(file), what, f"put them beside it, or into {_folder(file)}/"))
-    calibration = _calibration(file)
     if not calibration:
         what = "no images to calibrate on"
-        folder = file.parent / CALIBRATION[0]
-        problems.append(Problem(str(file), what, f"put some hundred training images into {folder}"))
+        fix = f"put some hundred training images into {file.parent / CALIBRATION[0]}"
+        problems.append(Problem(str(file), what, f"{fix}, or name their folder with --calibration"))
     if problems:
         raise DataError(problems)
-    sizes = _sizes([path for path in paths if path] + calibration)
+    sizes = pictures.sizes([path for path in paths if path] + calibration)
     truth = [_truth(rows[number], size, shape) for (number, _), size in zip(images, sizes)]
     problems = [
         Problem(f"{file}, {name}", f"the box {box} is not on the image of {t.size}", "correct it")
@@ -162,8 +169,8 @@ def _from_coco(file: Path, content: Any, shape: Shape) -> Scenes:
     ]
     if problems:
         raise DataError(problems)
-    pictures = Pictures(tuple(path for path in paths if path), shape)
-    return Scenes(pictures, tuple(truth), Pictures(tuple(calibration), shape), names)
+    test = Pictures(tuple(path for path in paths if path), shape)
+    return Scenes(test, tuple(truth), Pictures(tuple(calibration), shape), names)
 
 
 def _folder(file: Path) -> str:
@@ -180,25 +187,23 @@ def _calibration(file: Path) -> list[Path]:
     for folder in (
         place / name for place in (file.parent, file.parent.parent) for name in CALIBRATION
     ):
-        found = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURES)
+        found = [p for p in folder.glob("*") if p.suffix.lower() in pictures.EXTENSIONS]
         if found:
-            return found[:MOST_CALIBRATION]
+            return sorted(found)[:MOST_CALIBRATION]
     return []
 
 
-def _sizes(paths: Sequence[Path]) -> list[tuple[int, int]]:
-    """Return (rows, columns) of pictures; raises DataError that names those that are none."""
-    sizes, problems = [], []
-    for path in paths:
-        try:
-            with Image.open(path) as picture:
-                sizes.append((picture.height, picture.width))
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-            what = f"cannot be read as a picture ({error})"
-            problems.append(Problem(str(path), what, "replace it, or leave it out of the file"))
-    if problems:
-        raise DataError(problems)
-    return sizes
+def _drawn(folder: Path, count: int | None) -> list[Path]:
+    """Return pictures of a folder and of those in it, drawn at random, always the same."""
+    found = pictures.in_folder(folder)
+    if not found:
+        what = "is no folder with pictures" if folder.exists() else "no such folder"
+        fix = f"give a folder of training images ({', '.join(pictures.EXTENSIONS)})"
+        raise DataError([Problem(f"--calibration {folder}", what, fix)])
+    if count is not None and count > len(found):
+        what, fix = f"there are {len(found)} pictures in {folder}", f"use {len(found)} at most"
+        raise DataError([Problem(f"--calibration-images {count}", what, fix)])
+    return [found[i] for i in drawn(None, len(found))[: count or MOST_CALIBRATION]]
 
 
 def _truth(
@@ -225,12 +230,7 @@ def _outside(truth: Truth) -> NDArray[np.bool_]:
 
 def _pixels(path: Path, shape: Shape) -> Floats:
     """Return a picture (C, h, w) in [0, 1], as large as fits into `shape`."""
-    try:
-        with Image.open(path) as picture:
-            colours = picture.convert("RGB" if shape[0] == 3 else "L")
-    except (OSError, UnidentifiedImageError) as error:
-        what = f"cannot be read as a picture ({error})"
-        raise DataError([Problem(str(path), what, "replace it")]) from error
+    colours = pictures.read(path, shape[0])
     factor = _fitting((colours.height, colours.width), shape)
     size = round(colours.width * factor), round(colours.height * factor)
     if size != colours.size:

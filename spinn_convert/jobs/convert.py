@@ -49,7 +49,7 @@ def execute(options: ConvertOptions, watch: Watch = unwatched) -> Converted:
         raise DataError([Problem(str(source.path), what, "run it, or give the ONNX file")])
     target = options.out or Path(f"{source.stem}.spinn")
     with output.new_folder(target, options.overwrite, NETWORK) as folder:
-        prepared = prepare(source)
+        prepared = prepare(source, tested=False)
         if options.stop:
             check_stop(prepared.model, prepared.network)
         network = convert(prepared, watch)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from spinn_convert import backends
-from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import DataError, Problem
 from spinn_convert.files.scenes import Scenes
 from spinn_convert.jobs.prepare import Prepared
@@ -18,6 +17,7 @@ from spinn_convert.jobs.simulation import (
     RunOptions,
     presented,
     settings_of,
+    sizing_of,
     write_results,
 )
 from spinn_convert.jobs.timing import Timing
@@ -77,7 +77,7 @@ def simulate(
     with timing.phase("relu1"):
         relu1 = decode.rate_detections(network, values, images, run, threads, watch("ReLU1"))
     settings, scored, read_out = _sampling(network, options)
-    sizing = host.core_input(model, scenes.calibration[:SIZING_IMAGES], threads)
+    sizing = sizing_of(prepared, options.backend)
     progress = watch(f"SNN on {options.backend}")
     recording = backend.run(network, Stimulus(values, sizing), settings, progress)
     timing.add(recording.timing)

@@ -15,8 +15,15 @@ from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.files import output
 from spinn_convert.files.scenes import Scenes, Truth
-from spinn_convert.jobs.prepare import Prepared, Source, convert, prepare
-from spinn_convert.jobs.script import DATA, Arrays, Behind, Shown, write_nest, write_spinnaker
+from spinn_convert.jobs.exporting.script import (
+    DATA,
+    Arrays,
+    Behind,
+    Shown,
+    write_nest,
+    write_spinnaker,
+)
+from spinn_convert.jobs.prepare import Prepared, Source, calibration_of, convert, prepare
 from spinn_convert.model import host
 from spinn_convert.model.boxes import boxes_file
 from spinn_convert.model.classes import predictions, threshold
@@ -133,7 +140,7 @@ def known_boxes(ann: Sequence[Detections], truth: Sequence[Truth]) -> Arrays:
 
 def _plan(prepared: Prepared, network: Network, steps: int) -> BoardPlan:
     threads = prepared.source.threads
-    some = prepared.dataset.calibration[:SIZING_IMAGES]
+    some = calibration_of(prepared)[:SIZING_IMAGES]
     values = host.core_input(prepared.model, some, threads)
     plan = default_plan(network, Stimulus(values), Settings(steps, threads))
     if not isinstance(plan, BoardPlan):

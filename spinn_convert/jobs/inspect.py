@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 from spinn_convert.conversion.method import Method
 from spinn_convert.conversion.steps import converted, draft
 from spinn_convert.errors import ConversionError, DataError, Problem
-from spinn_convert.files.data import Dataset, image_shape, load_dataset
-from spinn_convert.files.scenes import Scenes, load_scenes
-from spinn_convert.jobs.prepare import Source, data_of, stored
+from spinn_convert.jobs.prepare import Source, data_of, dataset_of, stored
 from spinn_convert.jobs.recipe import Recipe
-from spinn_convert.model.detector import kind_of
-from spinn_convert.model.load import Model, load
+from spinn_convert.model.images import image_shape
+from spinn_convert.model.load import load
 from spinn_convert.network.records import Network
 
 IMAGES = 100
@@ -31,38 +29,44 @@ class Inspected:
 def execute(source: Source) -> Inspected:
     """Return the network of a model, with scales from the first of its calibration images.
 
-    If source.data is None and MODEL.npz is missing or does not fit, the scales are 1, with a
+    Where no images are named and MODEL.npz is missing or does not fit, the scales are 1, with a
     warning. Raises the errors of every step.
     """
     if source.is_network:
         return Inspected(converted_already(source))
-    data = data_of(source, source.path)
-    model = load(source.path, image_shape(data))
-    method = _unsimulated((source.recipe or Recipe()).method)
-    if source.data is None and not data.exists():
+    data, reading = data_of(source, source.path), source.reading
+    model = load(source.path, image_shape(data, reading.preprocess))
+    method, told = _unsimulated((source.recipe or Recipe()).method), any(_given(source).values())
+    if not told and not data.exists():
         return Inspected(draft(model, method), "no images found: scales are not known")
+    some = None if source.data is None and reading.calibration is not None else data
     try:
-        images = _dataset(model, data).calibration[:IMAGES]
+        images = dataset_of(model, some, reading, labels=False).calibration[:IMAGES]
         return Inspected(converted(model, images, method, source.threads))
     except (DataError, ConversionError) as error:
-        if source.data is not None:
+        if told:
             raise
         return Inspected(draft(model, method), f"scales are not known: {error}")
 
 
-def _dataset(model: Model, data: Path) -> Dataset | Scenes:
-    """Return the images; a classifier's labels may be any, as nothing is scored."""
-    if kind_of(model) != "classifier":
-        return load_scenes(data, model.image_shape)
-    return load_dataset(data, model.image_shape, None, model.takes_integers)
-
-
 def converted_already(source: Source) -> Network:
     """Return a stored network, whose scales need no images; raises DataError where some are."""
-    if source.data is not None:
-        what, fix = "has no effect: the network's scales are known", "leave it out"
-        raise DataError([Problem(f"--data {source.data}", what, fix)])
+    what, fix = "has no effect: the network's scales are known", "leave it out"
+    given = {name: value for name, value in _given(source).items() if value is not None}
+    if given:
+        raise DataError([Problem(f"{name} {value}", what, fix) for name, value in given.items()])
     return stored(source)
+
+
+def _given(source: Source) -> dict[str, Any]:
+    """Return the options that say which images, by name; None where they were not given."""
+    reading = source.reading
+    return {
+        "--data": source.data,
+        "--calibration": reading.calibration,
+        "--calibration-images": reading.count,
+        "--preprocess": reading.preprocess,
+    }
 
 
 def _unsimulated(method: Method) -> Method:

@@ -17,7 +17,7 @@ from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import BackendError
 from spinn_convert.files import output
 from spinn_convert.jobs.convert import save
-from spinn_convert.jobs.prepare import Source, convert, prepare
+from spinn_convert.jobs.prepare import Source, calibration_of, convert, prepare
 from spinn_convert.model import host
 from spinn_convert.network.recording import Settings, Stimulus, Watch, unwatched
 from spinn_convert.network.timing import default_steps
@@ -54,13 +54,13 @@ def execute(options: MapOptions, watch: Watch = unwatched) -> tuple[DryRun, Path
         raise BackendError(problems)
     target = options.out or Path(f"{source.stem}.map")
     with output.new_folder(target, options.overwrite, MARK) as folder:
-        prepared = prepare(source)
+        prepared = prepare(source, tested=False)
         problems = clamp_problems(prepared.network)
         if problems:
             raise BackendError(problems)
         network = convert(prepared, watch)
         save(prepared.model, network, folder)
-        some = prepared.dataset.calibration[:SIZING_IMAGES]
+        some = calibration_of(prepared)[:SIZING_IMAGES]
         values = host.core_input(prepared.model, some, source.threads)
         steps = options.steps or default_steps(network, on_board=True)
         settings, progress = Settings(steps, source.threads), watch("largest inputs")

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from spinn_convert import backends
-from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.files import output
 from spinn_convert.files.scenes import Scenes
 from spinn_convert.jobs import detect
-from spinn_convert.jobs.prepare import NETWORK, Prepared, convert, labelled, prepare
+from spinn_convert.jobs.prepare import NETWORK, Prepared, calibration_of, convert, labelled, prepare
 from spinn_convert.jobs.simulation import (
     Inside,
     RunOptions,
     presented,
     settings_of,
+    sizing_of,
     studied,
     write_results,
 )
@@ -105,7 +105,7 @@ def _stopping(prepared: Prepared, network: Network, options: RunOptions, watch: 
     known = network.stop
     if wanted is None or (known and (known.wanted, known.read_out) == (wanted, read_out)):
         return network
-    images, threads = prepared.dataset.calibration, options.source.threads
+    images, threads = calibration_of(prepared), options.source.threads
     network = replace(network, read_out=read_out)
     return with_stop(prepared.model, network, images, wanted, options.steps, threads, watch)
 
@@ -115,6 +115,8 @@ def check(prepared: Prepared, options: RunOptions) -> None:
     if options.stop:
         check_stop(prepared.model, prepared.network)
         backends.check_stop(options.backend)
+    if options.backend in backends.BOARDS:
+        calibration_of(prepared)
     network, count = prepared.network, len(prepared.dataset.images)
     if options.images is not None and options.images > count:
         what = f"there are {count} test images"
@@ -149,7 +151,7 @@ def simulate(
     )
     with timing.phase("relu1"):
         relu1 = decode.relu1_logits(network, values, images, logits, threads, watch("ReLU1"))
-    sizing = host.core_input(model, dataset.calibration[:SIZING_IMAGES], threads)
+    sizing = sizing_of(prepared, options.backend)
     progress = watch(f"SNN on {options.backend}")
     recording = backend.run(
         network, Stimulus(values, sizing), settings_of(options, network), progress

@@ -12,7 +12,8 @@ from spinn_convert.conversion.steps import SIZING_IMAGES
 from spinn_convert.errors import BackendError, DataError, Problem
 from spinn_convert.files import output
 from spinn_convert.jobs.convert import save
-from spinn_convert.jobs.prepare import Prepared, Source, method_of
+from spinn_convert.jobs.prepare import Prepared, Source, calibration_of, method_of
+from spinn_convert.linear.ops import Floats
 from spinn_convert.model import host
 from spinn_convert.network.recording import Recording, Settings, Watch, unwatched
 from spinn_convert.network.records import Network
@@ -94,6 +95,17 @@ def presented(options: RunOptions, available: int) -> int:
     return min(options.images or default or available, available)
 
 
+def sizing_of(prepared: Prepared, backend: str) -> Floats | None:
+    """Return the core's input (B, *shape) on which a board's numbers are sized; None for no board.
+
+    Raises DataError where there are no images to calibrate on.
+    """
+    if backend not in backends.BOARDS:
+        return None
+    some = calibration_of(prepared)[:SIZING_IMAGES]
+    return host.core_input(prepared.model, some, prepared.source.threads)
+
+
 def studied(
     prepared: Prepared,
     network: Network,
@@ -112,9 +124,9 @@ def studied(
     if not count:
         return "Layers were not looked at: even one image has too many spikes to keep."
     model, threads = prepared.model, options.source.threads
-    images, others = prepared.dataset.images[:count], prepared.dataset.calibration[:SIZING_IMAGES]
+    images = prepared.dataset.images[:count]
     values = host.core_input(model, images, threads)
-    sizing = host.core_input(model, others, threads)
+    sizing = sizing_of(prepared, backend)
     subject = Subject(model, network, images, values, sizing, read_out, threads)
     try:
         return gather(subject, backend, steps, later * steps, watch), subject

@@ -196,7 +196,8 @@ def _sizes(source: Source, image_shape: Shape | None) -> tuple[int, ...]:
     if None in fixed:
         shown = ["?" if size is None else size for size in source.sizes]
         what = f"input {source.input} has the shape {shown}; only the batch axis may be open"
-        fix = "give images of the wanted size with --data, or export with a fixed size"
+        fix = "give arrays of the wanted size with --data, pictures with a crop in --preprocess, or"
+        fix += " export with a fixed size"
         raise ModelError([Problem(str(source.path), what, fix)])
     return tuple(size for size in fixed if size is not None)
 

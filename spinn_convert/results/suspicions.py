@@ -6,8 +6,9 @@ import json
 
 import numpy as np
 
-from spinn_convert.files.data import Dataset, Images
+from spinn_convert.files.data import Dataset
 from spinn_convert.model import fingerprint
+from spinn_convert.model.host import ImageSequence
 from spinn_convert.network.records import Network
 from spinn_convert.results.report import Scores
 
@@ -29,15 +30,16 @@ def suspicions(dataset: Dataset, scores: Scores, classes: int, network: Network)
             f"{idle} of {channels} channels are hardly ever active on the calibration images: check"
             " that these are training images, scaled as in training"
         )
-    known, here = fingerprint.read(network), fingerprint.of(dataset.calibration)
-    if known and known.sha256 != here.sha256:
+    known = fingerprint.read(network) if len(dataset.calibration) else None
+    here = fingerprint.of(dataset.calibration) if known else None
+    if known and here and known.sha256 != here.sha256:
         found.append(
             f"the network was calibrated on other images than the {len(dataset.calibration)} of"
             f" this data: mean input {known.mean:.2f} against {here.mean:.2f}, standard deviation"
             f" {known.std:.2f} against {here.std:.2f}"
         )
     for name, images in (("images", dataset.images), ("calibration_images", dataset.calibration)):
-        if _constant(images):
+        if len(images) and _constant(images):
             found.append(f"{name}: every pixel of the first {min(SEEN, len(images))} is the same")
     different = len(np.unique(dataset.labels)) > 1
     if different and len(dataset.labels) >= ENOUGH and scores.ann <= 1 / max(classes, 2):
@@ -48,6 +50,6 @@ def suspicions(dataset: Dataset, scores: Scores, classes: int, network: Network)
     return tuple(found)
 
 
-def _constant(images: Images) -> bool:
+def _constant(images: ImageSequence) -> bool:
     some = images[:SEEN]
     return bool((some == some.flat[0]).all())

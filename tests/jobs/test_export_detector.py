@@ -14,8 +14,8 @@ from spinn_convert.conversion.method import Method
 from spinn_convert.files.scenes import Truth
 from spinn_convert.jobs import export
 from spinn_convert.jobs.export import ExportOptions
+from spinn_convert.jobs.exporting.script import SCRIPTS
 from spinn_convert.jobs.prepare import Source
-from spinn_convert.jobs.script import SCRIPTS
 from spinn_convert.model.detector import Detections
 from spinn_convert.network import readout
 from spinn_convert.network.recording import silent

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from support.detectors import anchors_file, coco_folder, heads_file
 from support.places import BOARDS, ROOT
@@ -31,6 +32,8 @@ def furnish(folder: Path) -> None:
         onnx.save(model, folder / name)
     for name in ARCHIVES:
         np.savez(folder / name, **arrays, calibration_images=images[IMAGES:])
+    for split, count in (("val", 3), ("train", 10)):
+        _photographs(folder / "photos" / split, count)
     detector = heads_file(folder / "examples" / "retinanet.onnx")
     anchors_file(detector)
     coco_folder(detector.with_suffix(""), sizes=((16, 16),) * 5)
@@ -40,6 +43,16 @@ def furnish(folder: Path) -> None:
         program = programs / name
         program.write_text(f'#!/bin/sh\nexec {sys.executable} {words} "$@"\n')
         program.chmod(0o755)
+
+
+def _photographs(folder: Path, count: int) -> None:
+    """Write pictures of ten classes, so many of each."""
+    rng = np.random.default_rng(3)
+    for label in range(10):
+        (folder / f"class{label}").mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 256, (7, 7), np.uint8).repeat(4, 0).repeat(4, 1)
+            Image.fromarray(pixels).save(folder / f"class{label}" / f"{number}.png")
 
 
 def in_folder(

@@ -19,7 +19,7 @@ from spinn_convert.cli.console import output_console, print_json, print_written
 @options.out("MODEL.spinn")
 def convert(
     model: Path,
-    data: Path | None,
+    data: options.Images,
     method: str | None,
     changes: tuple[str, ...],
     threads: int | None,

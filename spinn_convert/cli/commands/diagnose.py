@@ -30,7 +30,7 @@ from spinn_convert.cli.options import SIMULATION
 @options.as_json
 def diagnose(
     model: Path,
-    data: Path | None,
+    data: options.Images,
     method: str | None,
     changes: tuple[str, ...],
     onnx: Path | None,

@@ -39,7 +39,7 @@ from spinn_convert.cli.console import print_json, print_written
 @options.out("MODEL.script, or the file MODEL.nir")
 def export(
     model: Path,
-    data: Path | None,
+    data: options.Images,
     method: str | None,
     changes: tuple[str, ...],
     onnx: Path | None,
@@ -53,7 +53,7 @@ def export(
     """Write MODEL as a PyNN script and its data, which run without spinn-convert, or as NIR."""
     from spinn_convert.cli.progress import watching
     from spinn_convert.jobs import export as job
-    from spinn_convert.jobs import nir_file
+    from spinn_convert.jobs.exporting import nir_file
 
     source = options.source(model, data, method, changes, threads, onnx)
     if kind == "nir":

@@ -18,7 +18,7 @@ from spinn_convert.cli.console import output_console, print_json, warn
 @options.as_json
 def inspect(
     model: Path,
-    data: Path | None,
+    data: options.Images,
     method: str | None,
     changes: tuple[str, ...],
     threads: int | None,

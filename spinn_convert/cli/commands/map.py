@@ -23,7 +23,7 @@ from spinn_convert.cli.console import print_json, print_written
 @options.out("MODEL.map")
 def map_(
     model: Path,
-    data: Path | None,
+    data: options.Images,
     method: str | None,
     changes: tuple[str, ...],
     onnx: Path | None,

@@ -39,7 +39,7 @@ FELL_SHORT = 1
     "--record",
     multiple=True,
     metavar="POPULATION",
-    help="Save its spikes; `output` for the output's potentials; may be repeated.",
+    help="Save its spikes, or the potentials of `output`; may be repeated.",
     panel=OUTPUT,
 )
 @options.out("MODEL.spinn")
@@ -47,7 +47,7 @@ FELL_SHORT = 1
     "--fail-under-agreement",
     type=click.FloatRange(0, 100),
     metavar="PERCENT",
-    help="Exit 1 if the SNN agrees with the ANN on fewer images.",
+    help="Exit 1 if the SNN agrees with the ANN on fewer.",
     panel=GATE,
 )
 @click.option(
@@ -59,7 +59,7 @@ FELL_SHORT = 1
 )
 def run(
     model: Path,
-    data: Path | None,
+    data: options.Images,
     method: str | None,
     changes: tuple[str, ...],
     onnx: Path | None,
@@ -71,10 +71,7 @@ def run(
     sure: float | None,
     **simulation: Any,
 ) -> int:
-    """Convert MODEL.onnx, or take a network.npz; simulate test images; report accuracy and cost.
-
-    The ANN's own accuracy, by onnxruntime, stands beside the SNN's.
-    """
+    """Convert MODEL.onnx, or take a network.npz; simulate test images; report accuracy and cost."""
     from spinn_convert.cli.progress import watching
     from spinn_convert.cli.tables import loss_table, result_table
     from spinn_convert.jobs import run as job

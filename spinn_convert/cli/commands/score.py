@@ -16,7 +16,7 @@ from spinn_convert.cli.console import output_console, print_json
 @click.option(
     "--labels",
     type=options.FILE,
-    help="Of a classifier: labels of the images, in order: .npz with `labels`, or .npy.",
+    help="Of a classifier: the images with labels, as --data of run, or an .npy of labels.",
 )
 @click.option(
     "--data",

@@ -25,7 +25,7 @@ from spinn_convert.cli.console import announce, output_console, print_json, prin
 @options.out("MODEL.tuned")
 def tune(
     model: Path,
-    data: Path | None,
+    data: options.Images,
     method: str | None,
     changes: tuple[str, ...],
     images: int | None,

@@ -78,7 +78,7 @@ def execute(options: TuneOptions, watch: Watch = unwatched) -> tuple[Tuned, Path
     _check(source)
     target = options.out or Path(f"{source.stem}.tuned")
     with output.new_folder(target, options.overwrite, MARK) as folder:
-        prepared = prepare(source)
+        prepared = prepare(source, tested=False)
         _check_images(options, len(prepared.dataset.calibration))
         kind = DETECTORS if isinstance(prepared.dataset, Scenes) else CLASSIFIERS
         plan = _budget(kind, prepared, options)

@@ -34,15 +34,15 @@ class Subject:
     """A network beside its model on B images.
 
     images: (B, *image shape). values: the network's input for them, and others: for calibration
-    images, on which a board's numbers are sized, (n, *input shape). read_out: how the outputs are
-    read. threads: of the CPU.
+    images, on which a board's numbers are sized, (n, *input shape), None for no board. read_out:
+    how the outputs are read. threads: of the CPU.
     """
 
     model: Model
     network: Network
     images: Floats
     values: Floats
-    others: Floats
+    others: Floats | None
     read_out: ReadOut
     threads: int
 

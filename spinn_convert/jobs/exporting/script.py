@@ -26,7 +26,7 @@ from spinn_convert.network import readout
 from spinn_convert.network.rate import columns, input_currents
 from spinn_convert.network.records import Network, Population, Projection
 
-SCRIPTS = Path(__file__).parent / "scripts"
+SCRIPTS = Path(__file__).parents[1] / "scripts"
 FASTLIST = Path(fastlist.__file__)
 DATA, HOST = "data.npz", "host.onnx"
 Arrays = dict[str, NDArray[Any]]

@@ -52,6 +52,6 @@ def _network(options: NirOptions, watch: Watch) -> Network:
             what, fix = "has no effect: the network's file is enough", "leave it out"
             raise DataError([Problem(f"--onnx {source.onnx}", what, fix)])
         return converted_already(source)
-    prepared = prepare(source)
+    prepared = prepare(source, tested=False)
     prepared.network.to_nir(options.steps, options.read_out)
     return convert(prepared, watch)
