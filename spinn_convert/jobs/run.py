@@ -163,7 +163,7 @@ def simulate(
     limit = threshold(model)
     scores = report.score(snn, ann, relu1, dataset.labels[:count], limit)
     warnings = suspicions(dataset, scores, number(ann.shape[1]), network)
-    answers = Answers(snn, ann, dataset.labels[:count], limit, images)
+    answers = Answers(snn, ann, dataset.labels[:count], limit, images, dataset.classes)
     return Simulated(recording, scores, answers, read_out, warnings, timing.seconds)
 
 

@@ -21,6 +21,7 @@ class Answers:
     """Outputs for B images: of the SNN after each step (B, T, N), of the ANN (B, N).
 
     labels: (B,). threshold: of a single output, see `model.classes`. images: (B, *image shape).
+    names: of the classes; none for their numbers.
     """
 
     snn: Floats
@@ -28,11 +29,16 @@ class Answers:
     labels: NDArray[np.int64]
     threshold: float
     images: ImageSequence
+    names: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:
         """Number of classes."""
         return number(self.ann.shape[1])
+
+    def name(self, label: int) -> str:
+        """Return what a class is called."""
+        return self.names[label] if self.names else str(label)
 
     @property
     def by_step(self) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ THUMBNAIL = 120
 
 def confusion(answers: Answers) -> tuple[Any, ...]:
     """Return how often each class is taken for which other, and what chooses the pair compared."""
-    names = [str(label) for label in range(answers.classes)]
+    names = [answers.name(label) for label in range(answers.classes)]
     columns: dict[str, list[Any]] = {"pair": [], "first": [], "second": [], "images": []}
     for pair in PAIRS:
         counts = np.zeros((answers.classes,) * 2, int)
@@ -50,6 +50,7 @@ def confusion(answers: Answers) -> tuple[Any, ...]:
     source, view = ColumnDataSource(columns), CDSView(filter=shown)
     color = linear_cmap("images", "Viridis256", 0, max(columns["images"]))
     cells = made.rect("second", "first", 1, 1, source=source, view=view, fill_color=color)
+    made.xaxis.major_label_orientation = 0.9
     tips = [("first", "@first"), ("second", "@second"), ("images", "@images")]
     made.add_tools(HoverTool(tooltips=tips, renderers=[cells]))
     return select, made
@@ -67,7 +68,7 @@ def over_time(answers: Answers, image: int) -> Any:
         if other == ann:
             ranked = np.argsort(-outputs[-1])
             other = int(ranked[ranked != ann][0])
-        shown = [(ann, f"class {ann}"), (other, f"class {other}")]
+        shown = [(n, f"class {answers.name(n)}") for n in (ann, other)]
     x = np.arange(1, steps + 1)
     for (which, name), color in zip(shown, (BLUE, ORANGE)):
         source = ColumnDataSource({"x": x, "y": outputs[:, which]})

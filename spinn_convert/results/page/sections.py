@@ -145,7 +145,7 @@ def _answers(answers: Answers) -> Iterator[Section]:
         shown = figures_of_answers.confusion(answers)
         yield Section("classes", "Classes taken for others", figures=shown)
         return
-    rows = [tuple(map(str, row)) for row in confused(answers)]
+    rows = [(answers.name(a), answers.name(b), f"{n:,}") for a, b, n in confused(answers)]
     head = ("SNN's class", "ANN's class", "images")
     yield Section("classes", "Classes taken for others", head=head, rows=rows)
 
@@ -153,7 +153,8 @@ def _answers(answers: Answers) -> Iterator[Section]:
 def _single(answers: Answers, number: int) -> SingleImage:
     (image,) = answers.images[number : number + 1]
     snn, ann = answers.by_step[number, -1], answers.known[number]
-    text = f"image {number}, label {answers.labels[number]}: SNN {snn}, ANN {ann}"
+    label, snn, ann = (answers.name(int(n)) for n in (answers.labels[number], snn, ann))
+    text = f"image {number}, label {label}: SNN {snn}, ANN {ann}"
     picture = figures_of_answers.thumbnail(image)
     return SingleImage(number, picture, text, figures_of_answers.over_time(answers, number))
 
