@@ -37,8 +37,9 @@ class NestNetwork:
 
     populations: by name; neurons are numbered in (C, H, W) order, and their variable V_m is in
     thresholds. projections: by "source -> target". Record, connect and perturb them as any others;
-    a population ignores input before its release. PyNN's unit of weights is 1000 times NEST's, so a
-    weight of 0.001 onto these neurons is one threshold. A class, because NEST keeps state.
+    a population ignores input before its release. Under mpirun, each rank has some of the neurons.
+    PyNN's unit of weights is 1000 times NEST's, so a weight of 0.001 onto these neurons is one
+    threshold. A class, because NEST keeps state.
     """
 
     def __init__(
@@ -64,7 +65,8 @@ class NestNetwork:
             alive()
             yield Part(objects.BulkConnector(projection.map, bits))
 
-        per_thread = None if listable else neurons(network) // threads + 1
+        each = threads * objects.nest.num_processes
+        per_thread = None if listable else neurons(network) // each + 1
         built = build(objects.pynn(per_thread), network, self._cell_type, parts)
         self.populations: Mapping[str, Any] = built.populations
         self.projections: Mapping[str, Any] = built.projections
