@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,7 +107,9 @@ def _comm() -> Any:
         return None
     where = f"mpirun, {expected} ranks"
     try:
-        from mpi4py import MPI
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of another MPI, which is refused below
+            from mpi4py import MPI
         from mpi4py.util import pkl5
     except (ImportError, RuntimeError) as error:
         what = f"mpi4py cannot be imported ({error})"
@@ -115,7 +118,7 @@ def _comm() -> Any:
         ) from error
     found = MPI.COMM_WORLD.Get_size()
     if found != expected:
-        library = MPI.Get_library_version().split(",")[0].strip("\0\n ")
+        library = " ".join(re.split(r"[,\n]", MPI.Get_library_version())[0].strip("\0").split())
         what = f"mpi4py sees {found}: it uses another MPI than this mpirun, {library}"
         fix = (
             "with the mpicc of this mpirun first in PATH: pip install --force-reinstall"
@@ -262,7 +265,7 @@ def _fail(comm: Any, error: BaseException) -> None:
     telling = comm.isend(error, 0, FAILED)
     begun = time.monotonic()
     while time.monotonic() - begun < PATIENCE:
-        telling.Test()
+        telling.test()
         time.sleep(NAP)
     print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201  rank 0 cannot say it
     comm.Abort(FAILURE)

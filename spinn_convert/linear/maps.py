@@ -273,8 +273,8 @@ ALL = Share()
 def synapses(linear: LinearMap, bits: int, share: Share = ALL) -> Iterator[Synapses]:
     """Yield (pre, post, weight) arrays, weights rounded to 2^-bits and never zero.
 
-    Neuron indices are those of the flattened (C, H, W) tensors; of the targets only those of the
-    share. No array has more than PIECE elements, unless a single weight stands for more synapses.
+    Neuron indices are those of the flattened (C, H, W) tensors, the targets only those of `share`.
+    No array has more than PIECE elements, unless a single weight stands for more synapses.
     """
     parts = blocks_of(linear)
     for channels, places in zip(parts.channels, parts.places):
@@ -286,14 +286,15 @@ def synapses(linear: LinearMap, bits: int, share: Share = ALL) -> Iterator[Synap
         for rest in range(share.ranks):  # of the number of a channel's first neuron
             at = np.flatnonzero((seen.row + rest - share.first) % share.ranks == 0)
             some = np.flatnonzero(post % share.ranks == rest)
-            for begin in range(0, len(some), step := max(1, PIECE // max(1, len(at)))):
+            if not len(at):
+                continue
+            for begin in range(0, len(some), step := max(1, PIECE // len(at))):
                 piece = some[begin : begin + step]
-                if len(at):
-                    yield (
-                        np.add.outer(pre[piece], seen.col[at]).ravel(),
-                        np.add.outer(post[piece], seen.row[at]).ravel(),
-                        np.repeat(weight[kept[piece]], len(at)),
-                    )
+                yield (
+                    np.add.outer(pre[piece], seen.col[at]).ravel(),
+                    np.add.outer(post[piece], seen.row[at]).ravel(),
+                    np.repeat(weight[kept[piece]], len(at)),
+                )
 
 
 def matrix(linear: LinearMap) -> sparse.csr_array:
