@@ -27,6 +27,7 @@ from spinn_convert.linear.ops import (
     Shape,
     linear_shape,
 )
+from spinn_convert.linear.share import ALL, Share
 
 if TYPE_CHECKING:
     import torch
@@ -257,17 +258,6 @@ def _copies_once(op: Gather) -> bool:
     """Return if no input element is copied twice."""
     copied = op.index[op.index >= 0]
     return bool(np.bincount(copied, minlength=1).max(initial=0) <= 1)
-
-
-@dataclass(frozen=True)
-class Share:
-    """The target neurons of one of several ranks: first, first + ranks, first + 2 ranks ..."""
-
-    first: int = 0
-    ranks: int = 1
-
-
-ALL = Share()
 
 
 def synapses(linear: LinearMap, bits: int, share: Share = ALL) -> Iterator[Synapses]:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from spinn_convert.linear.maps import LinearMap, Share, apply, fan_out, matrix, synapses, then
+from spinn_convert.linear.maps import LinearMap, apply, fan_out, matrix, synapses, then
 from spinn_convert.linear.ops import Conv, Dense, Gather, Scale, linear_shape
+from spinn_convert.linear.share import Share
 
 
 def draw_ops(rng, shape):

@@ -14,8 +14,9 @@ from pyNN.connectors import Connector
 from pyNN.nest.cells import NativeCellType
 from pyNN.nest.simulator import ID
 
-from spinn_convert.linear.maps import LinearMap, Share, synapses
+from spinn_convert.linear.maps import LinearMap, synapses
 from spinn_convert.linear.ops import Floats
+from spinn_convert.linear.share import Share
 
 __all__ = [
     "BulkConnector",

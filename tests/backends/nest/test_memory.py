@@ -23,7 +23,7 @@ PLENTY = Place("a", 1, 10**12, None)
 
 @pytest.fixture
 def network(monkeypatch):
-    """A small network of heavy synapses: 5.4 GB."""
+    """A small network of synapses that take a megabyte each."""
     monkeypatch.setattr(memory, "BYTES_PER_SYNAPSE", 10**6)
     return small_network()
 
@@ -64,8 +64,8 @@ def test_where_processes_are_limited_ranks_on_this_machine_do(network):
 
 
 def test_ranks_on_one_machine_share_its_memory(network):
-    half = Place("a", 2, 5 * 10**9, None)
-    assert "2.5 GB are free" in refused(network, [half] * 2).what
+    half = Place("a", 2, 3 * 10**9, None)
+    assert "1.5 GB are free" in refused(network, [half] * 2).what
 
 
 def test_what_every_rank_keeps_is_no_matter_of_their_number(network, monkeypatch):
