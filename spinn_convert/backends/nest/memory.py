@@ -15,10 +15,15 @@ from spinn_convert.errors import Problem
 from spinn_convert.network.recording import Settings
 from spinn_convert.network.records import Network, neurons, synapse_counts
 
-BYTES_PER_SYNAPSE = 56
-BYTES_PER_NEURON = 2_500
+COMPACT_NEURONS = 65_000
+"""Neurons per thread of a rank that the 16-bit target index of NEST's static_synapse_hpc can
+address, less some for the devices that measure."""
+MOST_THREADS = 2
+"""NEST gets up to so many times the allowed threads where each then has so few neurons."""
+BYTES_PER_COMPACT_SYNAPSE, BYTES_PER_SYNAPSE = 30, 45
+BYTES_PER_NEURON = 3_400
 BYTES_PER_RECORDED_NEURON = 35_000
-"""Memory of NEST and PyNN, measured; a spike recorder takes most of the last."""
+"""Memory of NEST and PyNN at its peak, measured; a spike recorder takes most of the last."""
 BYTES_PER_FOREIGN_NEURON = 40
 """What every rank keeps of every neuron, whichever rank has it."""
 
@@ -36,6 +41,17 @@ class Place:
     limit: int | None
 
 
+def threads_of(network: Network, threads: int, ranks: int) -> int:
+    """Return how many threads each rank gets: more than allowed, if that makes synapses compact."""
+    needed = ceil((neurons(network) + 1) / ranks / COMPACT_NEURONS)
+    return needed if threads < needed <= MOST_THREADS * threads else threads
+
+
+def is_compact(network: Network, threads: int, ranks: int) -> bool:
+    """Return whether NEST's synapse of 16 bytes reaches all neurons of each of so many threads."""
+    return neurons(network) // (threads * ranks) + 1 < COMPACT_NEURONS
+
+
 def room(processes: int) -> Place:
     """Return what there is for this process; processes: of which NEST knows."""
     most, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -49,8 +65,11 @@ def fits(network: Network, settings: Settings, places: Sequence[Place]) -> list[
     """Return a problem if the memory of a rank is too little, with the number that would do."""
     recorded = sum(p.size for p in network.spiking if p.name in settings.record)
     connected, cells = sum(synapse_counts(network).values()), neurons(network)
+    threads = threads_of(network, settings.threads, len(places))
+    compact = is_compact(network, threads, len(places))
+    each = BYTES_PER_COMPACT_SYNAPSE if compact else BYTES_PER_SYNAPSE
     parts = {
-        f"{connected:,} synapses": BYTES_PER_SYNAPSE * connected,
+        f"{connected:,} synapses": each * connected,
         f"{cells:,} neurons": BYTES_PER_NEURON * cells,
         f"{recorded:,} recorded neurons": BYTES_PER_RECORDED_NEURON * recorded,
     }
@@ -60,8 +79,8 @@ def fits(network: Network, settings: Settings, places: Sequence[Place]) -> list[
     if needed <= least:
         return []
     listed = ", ".join(f"{bytes_ / 1e9:.1f} GB for {what}" for what, bytes_ in parts.items())
-    each, free = f" on each of {len(places)} ranks", "are free"
-    what = f"needs about {needed / 1e9:.1f} GB{each if len(places) > 1 else ''}"
+    where, free = f" on each of {len(places)} ranks", "are free"
+    what = f"needs about {needed / 1e9:.1f} GB{where if len(places) > 1 else ''}"
     if any(place.limit is not None for place in places):
         free = "are free and allowed (`ulimit -v`)"
     what = f"{what}, of {listed}; {least / 1e9:.1f} GB {free}"

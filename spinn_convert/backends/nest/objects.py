@@ -34,11 +34,6 @@ __all__ = [
 ]
 
 
-COMPACT_NEURONS = 65_000
-"""Neurons per thread of a rank that the 16-bit target index of NEST's static_synapse_hpc can
-address, less some for the devices that measure."""
-
-
 class SubtractiveIF(NativeCellType):  # type: ignore[misc]
     """Integrate-and-fire without leak, reset by subtraction of the threshold.
 
@@ -134,7 +129,7 @@ class StaticSynapse(sim.StaticSynapse):  # type: ignore[misc]
 
 
 class CompactSynapse(StaticSynapse):
-    """A static synapse of 16 bytes instead of 32, for up to COMPACT_NEURONS neurons per thread."""
+    """A static synapse of 16 bytes instead of 32, where `memory.is_compact`."""
 
     model = "static_synapse_hpc"
 
@@ -169,17 +164,17 @@ class BulkConnector(Connector):  # type: ignore[misc]
                 projection._sources.update((np.unique(pre) + first_pre).tolist())
 
 
-def pynn(neurons_per_thread: int | None) -> SimpleNamespace:
+def pynn(compact: bool | None) -> SimpleNamespace:
     """Return the object that `backends.pynn.build` takes as `sim`, with the smallest objects.
 
-    neurons_per_thread: of this rank; None for PyNN's own synapses and handles of neurons, which
-    PyNN can list and change.
+    compact: whether the compact synapse will do; None for PyNN's own synapses and handles of
+    neurons, which PyNN can list and change.
     """
     population = Population
-    if neurons_per_thread is None:
+    if compact is None:
         population, synapse = ListedPopulation, sim.StaticSynapse
     else:
-        synapse = CompactSynapse if neurons_per_thread < COMPACT_NEURONS else StaticSynapse
+        synapse = CompactSynapse if compact else StaticSynapse
     return SimpleNamespace(Population=population, Projection=sim.Projection, StaticSynapse=synapse)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinn_convert import ranks
+from spinn_convert.backends.nest.memory import threads_of
 from spinn_convert.backends.nest.network import NEVER, NestNetwork, longest_delay
 from spinn_convert.backends.pynn import TIME_STEP_MS
 from spinn_convert.linear.ops import Floats
@@ -43,8 +44,9 @@ class Session:
         self._counts: list[NDArray[np.float64]] = []
         cut = not settings.record and settings.stop is None
         self._needed = needed_steps(network, settings.steps) if cut else None
-        objects.setup(TIME_STEP_MS, longest_delay(network), settings.threads)
-        self._built = NestNetwork(objects, network, settings.threads, alive=alive)
+        threads = threads_of(network, settings.threads, objects.nest.num_processes)
+        objects.setup(TIME_STEP_MS, longest_delay(network), threads)
+        self._built = NestNetwork(objects, network, threads, alive=alive)
         self._nodes = self._built.nodes
         self._counters = self._add_counters()
         self._potentials = {p.name: self._add_multimeter(p.name) for p in network.readouts}

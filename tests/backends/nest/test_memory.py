@@ -13,7 +13,8 @@ from support.networks import small_network
 from support.places import ROOT
 
 from spinn_convert.backends.nest import memory
-from spinn_convert.backends.nest.memory import Place, fits
+from spinn_convert.backends.nest.backend import _unfit_ranks
+from spinn_convert.backends.nest.memory import Place, fits, threads_of
 from spinn_convert.network.recording import Settings
 from spinn_convert.network.records import neurons
 
@@ -24,7 +25,7 @@ PLENTY = Place("a", 1, 10**12, None)
 @pytest.fixture
 def network(monkeypatch):
     """A small network of synapses that take a megabyte each."""
-    monkeypatch.setattr(memory, "BYTES_PER_SYNAPSE", 10**6)
+    monkeypatch.setattr(memory, "BYTES_PER_COMPACT_SYNAPSE", 10**6)
     return small_network()
 
 
@@ -74,6 +75,17 @@ def test_what_every_rank_keeps_is_no_matter_of_their_number(network, monkeypatch
     assert "machines with more memory" in problem.fix
 
 
+@pytest.mark.parametrize(
+    ("cells", "threads", "ranks", "got"),
+    [(1000, 2, 1, 2), (146_186, 2, 1, 3), (146_186, 1, 2, 2), (146_186, 1, 1, 1), (10**7, 2, 1, 2)],
+)
+def test_a_thread_more_makes_synapses_compact(cells, threads, ranks, got, monkeypatch):
+    monkeypatch.setattr(memory, "neurons", lambda network: cells)
+    assert threads_of(small_network(), threads, ranks) == got
+    compact = cells / (got * ranks) < memory.COMPACT_NEURONS
+    assert memory.is_compact(small_network(), got, ranks) == compact
+
+
 def test_the_limit_of_a_process_is_read():
     code = "from spinn_convert.backends.nest.memory import room; print(room(1).limit)"
     limit = 4 * 10**9
@@ -85,3 +97,11 @@ def test_the_limit_of_a_process_is_read():
         text=True,
     )
     assert limit / 2 < int(done.stdout) < limit
+
+
+def test_more_ranks_than_neurons_are_refused():
+    network = small_network()
+    (problem,) = _unfit_ranks(network, [replace(PLENTY, processes=300)] * 300)
+    assert f"the network has {neurons(network)} neurons" in problem.what
+    assert f"start {neurons(network)} ranks at most" in problem.fix
+    assert _unfit_ranks(network, [replace(PLENTY, processes=3)] * 3) == []
