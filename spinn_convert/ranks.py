@@ -179,8 +179,8 @@ def together(
 ) -> list[T]:
     """Call function(*args, each[rank], progress) on every rank; return the results by rank.
 
-    each: left out if None. progress: called with (done, total) on rank 0 alone. Raises on rank 0
-    what any rank raises; all that is left to do then is to end.
+    each: left out if None. progress: called with (done, total) on rank 0 alone; may raise. Raises on
+    rank 0 what any rank raises; all that is left to do then is to end.
     """
     comm = None if _state.busy else _comm()
     if comm is None:
@@ -188,7 +188,11 @@ def together(
     if not _state.leading:
         return led(together, function, *args, each=each, progress=progress)
 
+    last = 0, 1
+
     def checked(done: int, total: int) -> None:
+        nonlocal last
+        last = done, total
         _raise_failure(comm)
         progress(done, total)
 
@@ -196,7 +200,7 @@ def together(
     own = () if each is None else (comm.scatter(each),)
     _state.busy = True
     found = function(*args, *own, checked)
-    _wait(comm, lambda: _raise_failure(comm))
+    _wait(comm, lambda: checked(*last))
     results = comm.gather(found)
     _state.busy = False
     return list(results)
