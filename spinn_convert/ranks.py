@@ -179,8 +179,8 @@ def together(
 ) -> list[T]:
     """Call function(*args, each[rank], progress) on every rank; return the results by rank.
 
-    each: left out if None. progress: called with (done, total) on rank 0 alone; may raise. Raises on
-    rank 0 what any rank raises; all that is left to do then is to end.
+    each: left out if None. progress: called with (done, total) on rank 0 alone; may raise. Raises
+    on rank 0 what any rank raises; all that is left to do then is to end.
     """
     comm = None if _state.busy else _comm()
     if comm is None:
