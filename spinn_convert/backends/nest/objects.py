@@ -22,6 +22,7 @@ __all__ = [
     "BulkConnector",
     "ConstantResetIF",
     "SubtractiveIF",
+    "count",
     "get",
     "nest",
     "own",
@@ -213,6 +214,15 @@ def own(nodes: Any) -> Any:
     if ours.ranks == 1:
         return nodes
     return nodes[ours.first :: ours.ranks] if ours.first < len(nodes) else None
+
+
+def count(sources: Any, counter: Any, weights: NDArray[np.float64], delay: float) -> None:
+    """Connect all sources to one neuron, if this rank has it. weights: (N,); delay: in ms."""
+    if share(counter).first:
+        return
+    pre, post = np.array(sources.tolist()), np.full(len(sources), counter.global_id)
+    each = {"weight": weights, "delay": np.full(len(sources), delay)}
+    nest.Connect(pre, post, "one_to_one", each)
 
 
 def get(nodes: Any, name: str) -> NDArray[np.float64]:

@@ -62,15 +62,10 @@ class Session:
         degrees, spiking = out_degrees(self._network), self._network.spiking
         parameters = {**self._objects.SubtractiveIF.default_parameters, "V_th": NEVER, "V_m": 0.0}
         counters = self._nest.Create("eprop_iaf", 2 * len(spiking), parameters)
-        ours = self._objects.share(counters)
-        for number, counter in enumerate(counters.tolist()):
-            if number % ours.ranks != ours.first:
-                continue
-            population = spiking[number // 2]
-            pre = np.array(self._nodes[population.name].tolist())
-            weight = degrees[population.name].ravel() if number % 2 else np.ones(pre.size)
-            synapse = {"weight": weight.astype(float), "delay": np.full(pre.size, TIME_STEP_MS)}
-            self._nest.Connect(pre, np.full(pre.size, counter), "one_to_one", synapse)
+        for number, population in enumerate(spiking):
+            nodes, events = self._nodes[population.name], degrees[population.name].ravel()
+            for counter, weight in enumerate((np.ones(events.size), events.astype(float))):
+                self._objects.count(nodes, counters[2 * number + counter], weight, TIME_STEP_MS)
         return counters
 
     def _add_multimeter(self, name: str) -> Any:
