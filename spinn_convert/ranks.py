@@ -19,12 +19,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, wraps
-from typing import Any, ParamSpec, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from spinn_convert.errors import BackendError, Problem, SpinnConvertError, install
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -112,10 +113,8 @@ def _comm() -> Any:
             from mpi4py import MPI
         from mpi4py.util import pkl5
     except (ImportError, RuntimeError) as error:
-        what = f"mpi4py cannot be imported ({error})"
-        raise BackendError(
-            [Problem(where, what, f"{install('mpi')}; see docs/scaling.md")]
-        ) from error
+        what, fix = f"mpi4py cannot be imported ({error})", install("mpi")
+        raise BackendError([Problem(where, what, f"{fix}; see docs/scaling.md")]) from error
     found = MPI.COMM_WORLD.Get_size()
     if found != expected:
         library = " ".join(re.split(r"[,\n]", MPI.Get_library_version())[0].strip("\0").split())
@@ -219,7 +218,7 @@ def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     comm = _comm()
     if comm is None:
         return values
-    total = np.empty_like(values)
+    total = values.copy()
     comm.Allreduce(values, total)
     return total
 
