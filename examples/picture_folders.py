@@ -1,7 +1,7 @@
 r"""Write Fashion-MNIST as folders of pictures, one folder per class: FOLDER/train and FOLDER/val.
 
     apt install dataset-fashion-mnist
-    python examples/picture_folders.py clothes --train 1200 --val 100
+    python examples/picture_folders.py clothes --train 500 --val 100
 
 The pictures are PNG files of 28 x 28 grey pixels. They stand for your own: any camera's pictures,
 sorted into one folder per class, are laid out like this.
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and write both folders."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--train", type=int, default=1200, help="pictures per class for training")
+    parser.add_argument("--train", type=int, default=500, help="pictures per class for training")
     parser.add_argument("--val", type=int, default=100, help="pictures per class for testing")
     parser.add_argument("--source", type=Path, default=FASHION_MNIST)
     told = parser.parse_args(arguments)

@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("onnx", type=Path)
     parser.add_argument("--size", type=int, default=64, help="pixels of a side")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     told = parser.parse_args(arguments)
     if not told.folder.is_dir():

@@ -33,6 +33,9 @@ class SpinnConvertError(Exception):
         super().__init__("\n".join(map(str, problems)))
         self.problems = tuple(problems)
 
+    def __reduce__(self) -> tuple[type[SpinnConvertError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)
+
 
 class ModelError(SpinnConvertError, ValueError):
     """The ONNX file is missing, broken, or holds what has no spiking form."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Protocol, cast
 
+from spinn_convert import ranks
 from spinn_convert.errors import BackendError, Problem
 from spinn_convert.network.recording import Progress, Recording, Settings, Stimulus
 from spinn_convert.network.records import Network
@@ -53,6 +54,9 @@ def find(name: str) -> Backend:
 
 def check(name: str, network: Network, settings: Settings) -> list[Problem]:
     """Return what keeps a network from running on a backend, settings without effect included."""
+    if name == "spinnaker" and ranks.launched() > 1:
+        what, fix = "a board is driven by one process", "start it without mpirun"
+        return [Problem(f"mpirun, {ranks.launched()} ranks", what, fix)]
     problems = find(name).check(network, settings)
     if name == "spinnaker":
         return problems

@@ -13,6 +13,8 @@ from typing import Any
 
 import rich_click as click
 
+from spinn_convert import ranks
+
 EVERY = 10.0
 """Seconds between two lines if stderr is no terminal."""
 
@@ -28,7 +30,7 @@ class DeferredInterrupt:
         self._noted = False
 
     def note(self, signum: int, frame: FrameType | None) -> None:
-        """Remember one SIGINT; raise KeyboardInterrupt on another."""
+        """Remember one signal; raise KeyboardInterrupt on another."""
         self.check()
         self._noted = True
 
@@ -81,13 +83,15 @@ class Lines:
 
 @contextmanager
 def deferring_interrupts() -> Iterator[DeferredInterrupt]:
-    """Yield a DeferredInterrupt that handles Ctrl-C inside the block."""
+    """Yield a DeferredInterrupt that handles Ctrl-C, which mpirun turns into SIGTERM, inside."""
     interrupt = DeferredInterrupt()
-    usual = signal.signal(signal.SIGINT, interrupt.note)
+    signals = [signal.SIGINT, *([signal.SIGTERM] if ranks.launched() else [])]
+    usual = {number: signal.signal(number, interrupt.note) for number in signals}
     try:
         yield interrupt
     finally:
-        signal.signal(signal.SIGINT, usual)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from spinn_convert.network.copies import multiplied
 from spinn_convert.network.recording import Settings, Watch, unwatched
 from spinn_convert.network.records import Network, neurons
 from spinn_convert.network.timing import default_steps
+from spinn_convert.ranks import by_first
 
 CHECKED_IMAGES = 4
 """Calibration images on which `verify` compares the network with onnxruntime."""
@@ -70,6 +71,7 @@ def draft(model: Model, method: Method) -> Network:
     return replace(network, populations=tuple(unset))
 
 
+@by_first
 def converted(
     model: Model, images: ImageSequence, method: Method, threads: int, watch: Watch = unwatched
 ) -> Network:

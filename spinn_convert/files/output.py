@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from spinn_convert import ranks
 from spinn_convert.errors import DataError, Problem
 
 MARK = "report.json"
@@ -62,10 +65,28 @@ def _temporary(target: Path) -> Iterator[Path]:
     except OSError as error:
         what = f"cannot be written ({error.strerror})"
         raise DataError([Problem(str(target), what, "choose another --out")]) from error
+    guard = _guard(made) if ranks.launched() else None
     try:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+        if guard is not None:
+            guard.communicate()
+
+
+def _guard(made: Path) -> subprocess.Popen[bytes]:
+    """Start a process that removes a folder once this one is gone: mpirun kills without warning.
+
+    It is in a session of its own, because mpirun ends whole groups of processes.
+    """
+    code = "import shutil, sys; sys.stdin.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", code, str(made.absolute())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

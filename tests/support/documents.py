@@ -57,7 +57,14 @@ def simple_commands(line: str) -> list[list[str]]:
             found.append([])
         elif found[-1] or not re.fullmatch(r"[A-Z_]+=.*", word):
             found[-1].append(word.removeprefix(".venv/bin/"))
-    return found
+    return [_without_launcher(words) for words in found]
+
+
+def _without_launcher(words: list[str]) -> list[str]:
+    """Return the command that mpirun starts."""
+    while words[0] in ("mpirun", "-n", "--hostfile"):
+        words = words[1 if words[0] == "mpirun" else 2 :]
+    return words
 
 
 def inline_code(page: Path) -> list[str]:

@@ -22,13 +22,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from spinn_convert.backends.board.plan import BoardPlan, Peak, make_plan
 from spinn_convert.backends.board.planned import RING_LIMIT, AnyPlan
 from spinn_convert.backends.board.precision import precision
-from spinn_convert.backends.board.program import compile_plan, simulate_image
+from spinn_convert.backends.board.program import BoardProgram, compile_plan, simulate_image
 from spinn_convert.backends.board.session import ImageResult, present, recorded
 from spinn_convert.backends.reference.program import Int64
 from spinn_convert.errors import BackendError, Problem
@@ -141,11 +142,9 @@ def _layout(network: Network) -> list[tuple[str, tuple[int, ...]]]:
 def _run(
     plan: BoardPlan, stimulus: Stimulus, settings: Settings, progress: Progress, limit: int
 ) -> BoardRecording:
-    def simulate(currents: Mapping[str, Floats]) -> ImageResult:
-        return simulate_image(board, plan.image_drives(currents), settings, limit)
-
     started = time.perf_counter()
     board = compile_plan(plan)
+    simulate = partial(_simulate, plan, board, settings, limit)
     built = time.perf_counter()
     images = present(plan.network, stimulus, settings, progress, simulate)
     saturated = np.array([image.saturated for image in images], np.int64)
@@ -166,6 +165,16 @@ def _run(
         peaks=_peaks(plan, images, _drive_peaks(plan.network, stimulus.values)),
         plan=plan,
     )
+
+
+def _simulate(
+    plan: BoardPlan,
+    board: BoardProgram,
+    settings: Settings,
+    limit: int,
+    currents: Mapping[str, Floats],
+) -> ImageResult:
+    return simulate_image(board, plan.image_drives(currents), settings, limit)
 
 
 def _clipped_shares(plan: BoardPlan, images: list[ImageResult]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from spinn_convert.backends.reference.outcome import (
     sorted_spikes,
 )
 from spinn_convert.backends.reference.program import Int64
+from spinn_convert.backends.reference.split import over_ranks
 from spinn_convert.linear.ops import Floats
 from spinn_convert.network.rate import CHUNK, input_currents
 from spinn_convert.network.recording import Progress, Settings, Stimulus
@@ -46,22 +47,28 @@ Simulate = Callable[[Mapping[str, Floats]], ImageResult]
 def present(
     network: Network, stimulus: Stimulus, settings: Settings, progress: Progress, simulate: Simulate
 ) -> list[ImageResult]:
-    """Return the results in the order of the images."""
-    images = []
-    for image in in_order(_currents(network, stimulus), settings.threads, simulate):
-        images.append(image)
-        progress(len(images), len(stimulus.values))
-    return images
+    """Return the results in the order of the images, which ranks share.
+
+    simulate: can be pickled, to be sent to them.
+    """
+    given = (network, settings.threads, simulate)
+    return list(over_ranks(_results, *given, values=stimulus.values, progress=progress))
 
 
-def _currents(network: Network, stimulus: Stimulus) -> Iterator[list[dict[str, Floats]]]:
+def _results(
+    network: Network, threads: int, simulate: Simulate, values: Floats
+) -> Iterator[ImageResult]:
+    return in_order(_currents(network, values), threads, simulate)
+
+
+def _currents(network: Network, values: Floats) -> Iterator[list[dict[str, Floats]]]:
     """Yield the currents of each image, for a few images at a time."""
-    for start in range(0, len(stimulus.values), CHUNK):
-        values = stimulus.values[start : start + CHUNK]
-        currents = input_currents(network, values)
+    for start in range(0, len(values), CHUNK):
+        some = values[start : start + CHUNK]
+        currents = input_currents(network, some)
         yield [
             {name: current[image] for name, current in currents.items()}
-            for image in range(len(values))
+            for image in range(len(some))
         ]
 
 

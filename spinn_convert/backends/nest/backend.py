@@ -11,47 +11,56 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from types import ModuleType
 
-import psutil
-
+from spinn_convert import ranks
+from spinn_convert.backends.nest.memory import Place, fits, room
 from spinn_convert.backends.nest.session import NAME, Session
 from spinn_convert.errors import BackendError, Problem, install
 from spinn_convert.linear.threads import torch_threads
+from spinn_convert.network.gathered import added
 from spinn_convert.network.rate import CHUNK, input_currents
 from spinn_convert.network.recording import Progress, Recording, Settings, Stimulus, silent
-from spinn_convert.network.records import Network, neurons, synapse_counts
+from spinn_convert.network.records import Network, neurons
 
 DEFAULT_IMAGES = 25
-BYTES_PER_SYNAPSE = 56
-BYTES_PER_NEURON = 2_500
-BYTES_PER_RECORDED_NEURON = 35_000
-"""Memory of NEST and PyNN, measured; a spike recorder takes most of the last."""
+BUILD = "pip install --no-binary nest-simulator -C cmake.define.with-mpi=ON nest-simulator"
 
 
 def check(network: Network, settings: Settings) -> list[Problem]:
-    """Return what keeps this network from running: NEST missing, or too little memory."""
-    problems = []
+    """Return what keeps this network from running.
+
+    That is: NEST is missing, or has no MPI although there are several ranks; there are more ranks
+    than neurons; or memory is too little on one of them.
+    """
     missing = [name for name in ("nest", "pyNN") if find_spec(name) is None]
     if missing:
-        fix = install("nest")
-        problems.append(Problem(NAME, f"not installed: {', '.join(missing)}", fix))
-    recorded = sum(p.size for p in network.spiking if p.name in settings.record)
-    connected = sum(synapse_counts(network).values())
-    parts = {
-        f"{connected:,} synapses": BYTES_PER_SYNAPSE * connected,
-        f"{neurons(network):,} neurons": BYTES_PER_NEURON * neurons(network),
-        f"{recorded:,} recorded neurons": BYTES_PER_RECORDED_NEURON * recorded,
-    }
-    needed, available = sum(parts.values()), psutil.virtual_memory().available
-    if needed > available:
-        shares = ", ".join(f"{bytes_ / 1e9:.1f} GB for {what}" for what, bytes_ in parts.items())
-        what = f"needs about {needed / 1e9:.1f} GB ({shares}); {available / 1e9:.1f} GB are free"
-        problems.append(Problem(NAME, what, "use --backend reference, or a larger machine"))
-    return problems
+        return [Problem(NAME, f"not installed: {', '.join(missing)}", install("nest"))]
+    places = ranks.together(_place, progress=silent)
+    return _unfit_ranks(network, places) or fits(network, settings, places)
+
+
+def _place(progress: Progress) -> Place:
+    """Return what NEST has to run in on this rank; imports NEST if there are several."""
+    processes = imported().nest.num_processes if ranks.launched() else 1
+    return room(processes)
+
+
+def _unfit_ranks(network: Network, places: list[Place]) -> list[Problem]:
+    where, count = f"mpirun, {len(places)} ranks", len(places)
+    if any(place.processes != count for place in places):
+        what = f"NEST is built without MPI: each of the {count} ranks would simulate everything"
+        fix = (
+            f"build it with MPI: {BUILD}; docs/scaling.md says what that needs. Or leave mpirun out"
+        )
+        return [Problem(where, what, fix)]
+    if count > neurons(network):
+        what = f"the network has {neurons(network)} neurons"
+        return [Problem(where, what, f"start {neurons(network)} ranks at most")]
+    return []
 
 
 def run(
@@ -64,6 +73,12 @@ def run(
     problems = check(network, settings)
     if problems:
         raise BackendError(problems)
+    given = Stimulus(stimulus.values)
+    return added(ranks.together(_run, network, given, settings, progress=progress))
+
+
+def _run(network: Network, stimulus: Stimulus, settings: Settings, progress: Progress) -> Recording:
+    """Simulate the neurons of this rank, together with all others."""
     objects = imported()
     started = time.perf_counter()
     with kernel(objects), warnings.catch_warnings():
@@ -101,8 +116,9 @@ def _present_all(
 ) -> None:
     total = len(stimulus.values) * steps
     for start in range(0, len(stimulus.values), CHUNK):
-        currents = input_currents(network, stimulus.values[start : start + CHUNK])
-        for image in range(len(stimulus.values[start : start + CHUNK])):
+        some = stimulus.values[start : start + CHUNK]
+        currents = ranks.from_first(lambda some=some: input_currents(network, some))  # type: ignore[misc]
+        for image in range(len(some)):
             done = (start + image) * steps
             session.present(
                 {name: current[image] for name, current in currents.items()},
@@ -114,19 +130,33 @@ def imported() -> ModuleType:
     """Import NEST and PyNN without their banners and without compiling PyNN's extensions.
 
     The environment and torch's threads, which NEST sets to one when it is imported, stay as they
-    are.
+    are. Under a launcher, MPI is started before; a NEST without MPI would end the process as soon
+    as it sees one, so the variables by which it does are hidden from it.
     """
-    variables = {"PYNEST_QUIET": "1", "PATH": ""}  # PyNN compiles extensions if it finds cmake
-    before = {name: os.environ.get(name) for name in variables}
+    ranks.join()
     with torch_threads(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        os.environ.update(variables)
-        try:
+        with _environment(PYNEST_QUIET="1", PMIX_RANK=None, PMI_RANK=None):
+            import nest  # noqa: F401  one with MPI finds its programs in PATH
+        with _environment(PYNEST_QUIET="1", PATH=""):  # PyNN compiles extensions if it finds cmake
             from spinn_convert.backends.nest import objects as nest_objects
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name)
-                else:
-                    os.environ[name] = value
     return nest_objects
+
+
+@contextmanager
+def _environment(**variables: str | None) -> Iterator[None]:
+    """Set variables of the environment, or remove them (None), within the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    _set(variables)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from spinn_convert.backends.nest.memory import is_compact
 from spinn_convert.backends.pynn import TIME_STEP_MS, Part, Window, build
 from spinn_convert.errors import BackendError, Problem
 from spinn_convert.linear.maps import on_grid
 from spinn_convert.linear.ops import Floats
 from spinn_convert.linear.threads import torch_threads
 from spinn_convert.network.rate import input_currents
-from spinn_convert.network.records import Network, Population, Projection, neurons
+from spinn_convert.network.records import Network, Population, Projection
 
 NEVER = 1e30
 """A threshold that no membrane potential reaches: it keeps a population silent."""
@@ -37,8 +38,9 @@ class NestNetwork:
 
     populations: by name; neurons are numbered in (C, H, W) order, and their variable V_m is in
     thresholds. projections: by "source -> target". Record, connect and perturb them as any others;
-    a population ignores input before its release. PyNN's unit of weights is 1000 times NEST's, so a
-    weight of 0.001 onto these neurons is one threshold. A class, because NEST keeps state.
+    a population ignores input before its release. Under mpirun, each rank has some of the neurons.
+    PyNN's unit of weights is 1000 times NEST's, so a weight of 0.001 onto these neurons is one
+    threshold. A class, because NEST keeps state.
     """
 
     def __init__(
@@ -64,8 +66,8 @@ class NestNetwork:
             alive()
             yield Part(objects.BulkConnector(projection.map, bits))
 
-        per_thread = None if listable else neurons(network) // threads + 1
-        built = build(objects.pynn(per_thread), network, self._cell_type, parts)
+        compact = None if listable else is_compact(network, threads, objects.nest.num_processes)
+        built = build(objects.pynn(compact), network, self._cell_type, parts)
         self.populations: Mapping[str, Any] = built.populations
         self.projections: Mapping[str, Any] = built.projections
         self.nodes = {name: p.node_collection for name, p in built.populations.items()}

@@ -9,29 +9,30 @@ from typing import Any, ClassVar
 import nest
 import numpy as np
 import pyNN.nest as sim
+from numpy.typing import NDArray
 from pyNN.connectors import Connector
 from pyNN.nest.cells import NativeCellType
 from pyNN.nest.simulator import ID
 
 from spinn_convert.linear.maps import LinearMap, synapses
 from spinn_convert.linear.ops import Floats
+from spinn_convert.linear.share import Share
 
 __all__ = [
     "BulkConnector",
     "ConstantResetIF",
     "SubtractiveIF",
+    "count",
+    "get",
     "nest",
+    "own",
     "pynn",
     "set_all",
     "set_each",
     "setup",
+    "share",
     "sim",
 ]
-
-
-COMPACT_NEURONS = 65_000
-"""Neurons per thread that the 16-bit target index of NEST's static_synapse_hpc can address, less
-some for the devices that measure."""
 
 
 class SubtractiveIF(NativeCellType):  # type: ignore[misc]
@@ -81,7 +82,10 @@ class _Cell(ID):  # type: ignore[misc]
 
 
 class Population(sim.Population):  # type: ignore[misc]
-    """A PyNN population whose neurons are created by one call of nest.Create."""
+    """A PyNN population whose neurons are created by one call of nest.Create.
+
+    Its cells are numbers, as PyNN's are on the ranks that do not have them.
+    """
 
     def _create_cells(self) -> None:
         parameters = self.celltype.parameter_space
@@ -90,11 +94,25 @@ class Population(sim.Population):  # type: ignore[misc]
         self.node_collection = nest.Create(
             self.celltype.nest_model, self.size, params=parameters.as_dict()
         )
-        self._mask_local = np.ones(self.size, bool)
+        self._mask_local = np.zeros(self.size, bool)
+        self._mask_local[_indices(self.node_collection)] = True
         first = self.node_collection[0].global_id
-        self.all_cells = np.empty(self.size, object)
-        for index in range(self.size):
-            cell = _Cell(first + index)
+        self.all_cells = np.arange(first, first + self.size)
+
+    @property
+    def local_node_collection(self) -> Any:
+        """NEST's handle of the neurons of this rank, None if it has none."""
+        return own(self.node_collection)
+
+
+class ListedPopulation(Population):
+    """The same with PyNN's handles of the neurons, which a user may ask for."""
+
+    def _create_cells(self) -> None:
+        super()._create_cells()
+        self.all_cells = self.all_cells.astype(object)
+        for index in np.flatnonzero(self._mask_local):
+            cell = _Cell(self.all_cells[index])
             cell.parent = self
             self.all_cells[index] = cell
 
@@ -112,7 +130,7 @@ class StaticSynapse(sim.StaticSynapse):  # type: ignore[misc]
 
 
 class CompactSynapse(StaticSynapse):
-    """A static synapse of 16 bytes instead of 32, for up to COMPACT_NEURONS neurons per thread."""
+    """A static synapse of 16 bytes instead of 32, where `memory.is_compact`."""
 
     model = "static_synapse_hpc"
 
@@ -139,23 +157,26 @@ class BulkConnector(Connector):  # type: ignore[misc]
         if listable:  # PyNN finds synapses again by their label and their sources
             common["synapse_label"] = projection.nest_synapse_label
             sim.simulator.state.stale_connection_cache = True
-        for pre, post, weight in synapses(self._map, self._bits):
+        ours = share(projection.post.node_collection)
+        for pre, post, weight in synapses(self._map, self._bits, ours):
             each = {"weight": weight.astype(np.float64), "delay": np.full(pre.size, delay)}
             nest.Connect(pre + first_pre, post + first_post, "one_to_one", {**common, **each})
             if listable:
                 projection._sources.update((np.unique(pre) + first_pre).tolist())
 
 
-def pynn(neurons_per_thread: int | None) -> SimpleNamespace:
-    """Return the object that `backends.pynn.build` takes as `sim`, with the smallest synapse type.
+def pynn(compact: bool | None) -> SimpleNamespace:
+    """Return the object that `backends.pynn.build` takes as `sim`, with the smallest objects.
 
-    neurons_per_thread: None for PyNN's own synapse, which PyNN can list and change.
+    compact: whether the compact synapse will do; None for PyNN's own synapses and handles of
+    neurons, which PyNN can list and change.
     """
-    if neurons_per_thread is None:
-        synapse = sim.StaticSynapse
+    population = Population
+    if compact is None:
+        population, synapse = ListedPopulation, sim.StaticSynapse
     else:
-        synapse = CompactSynapse if neurons_per_thread < COMPACT_NEURONS else StaticSynapse
-    return SimpleNamespace(Population=Population, Projection=sim.Projection, StaticSynapse=synapse)
+        synapse = CompactSynapse if compact else StaticSynapse
+    return SimpleNamespace(Population=population, Projection=sim.Projection, StaticSynapse=synapse)
 
 
 def setup(step_ms: float, longest_delay: int, threads: int) -> None:
@@ -172,18 +193,61 @@ def setup(step_ms: float, longest_delay: int, threads: int) -> None:
         )
 
 
+def share(nodes: Any) -> Share:
+    """Return which of the nodes, numbered in a row, this rank has, as its part of the synapses.
+
+    NEST deals nodes to ranks in turn: `VPManager::node_id_to_vp`.
+    """
+    ranks = int(nest.num_processes)
+    return Share(int(nest.Rank() - nodes[0].global_id) % ranks, ranks)
+
+
+def _indices(nodes: Any) -> slice:
+    """Return which of the nodes this rank has."""
+    ours = share(nodes)
+    return slice(ours.first, None, ours.ranks)
+
+
+def own(nodes: Any) -> Any:
+    """Return the nodes that this rank has, None if it has none of them."""
+    ours = share(nodes)
+    if ours.ranks == 1:
+        return nodes
+    return nodes[ours.first :: ours.ranks] if ours.first < len(nodes) else None
+
+
+def count(sources: Any, counter: Any, weights: NDArray[np.float64], delay: float) -> None:
+    """Connect all sources to one neuron, if this rank has it. weights: (N,); delay: in ms."""
+    if share(counter).first:
+        return
+    pre, post = np.array(sources.tolist()), np.full(len(sources), counter.global_id)
+    each = {"weight": weights, "delay": np.full(len(sources), delay)}
+    nest.Connect(pre, post, "one_to_one", each)
+
+
+def get(nodes: Any, name: str) -> NDArray[np.float64]:
+    """Return a parameter of each node (N,), 0 for those that other ranks have."""
+    values, ours = np.zeros(len(nodes)), own(nodes)
+    if ours is not None:
+        values[_indices(nodes)] = ours.get(name)
+    return values
+
+
 def set_all(nodes: Any, values: dict[str, float]) -> None:
-    """Set the same parameters of all nodes."""
+    """Set the same parameters of all nodes that this rank has."""
     _set(nodes, [values])
 
 
 def set_each(nodes: Any, name: str, values: Floats) -> None:
     """Set one parameter of each node; `values` in the order of the nodes when flattened."""
-    _set(nodes, [{name: value} for value in values.ravel().tolist()])
+    _set(nodes, [{name: value} for value in values.ravel()[_indices(nodes)].tolist()])
 
 
 def _set(nodes: Any, values: list[dict[str, float]]) -> None:
     """Set parameters by NEST's low-level call: NodeCollection.set takes 15 times longer."""
+    nodes = own(nodes)
+    if nodes is None:
+        return
     try:
         nest.ll_api.nestkernel.llapi_set_nc_status(nodes._datum, values)
     except AttributeError:  # a NEST that names these otherwise

@@ -1,4 +1,7 @@
-"""A network built in NEST, the devices that record it, and the results of the images so far."""
+"""A network built in NEST, the devices that record it, and the results of the images so far.
+
+Under mpirun, a session has what this rank's neurons did, and 0 for those of the others.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinn_convert import ranks
+from spinn_convert.backends.nest.memory import threads_of
 from spinn_convert.backends.nest.network import NEVER, NestNetwork, longest_delay
 from spinn_convert.backends.pynn import TIME_STEP_MS
 from spinn_convert.linear.ops import Floats
@@ -39,8 +44,9 @@ class Session:
         self._counts: list[NDArray[np.float64]] = []
         cut = not settings.record and settings.stop is None
         self._needed = needed_steps(network, settings.steps) if cut else None
-        objects.setup(TIME_STEP_MS, longest_delay(network), settings.threads)
-        self._built = NestNetwork(objects, network, settings.threads, alive=alive)
+        threads = threads_of(network, settings.threads, objects.nest.num_processes)
+        objects.setup(TIME_STEP_MS, longest_delay(network), threads)
+        self._built = NestNetwork(objects, network, threads, alive=alive)
         self._nodes = self._built.nodes
         self._counters = self._add_counters()
         self._potentials = {p.name: self._add_multimeter(p.name) for p in network.readouts}
@@ -56,12 +62,10 @@ class Session:
         degrees, spiking = out_degrees(self._network), self._network.spiking
         parameters = {**self._objects.SubtractiveIF.default_parameters, "V_th": NEVER, "V_m": 0.0}
         counters = self._nest.Create("eprop_iaf", 2 * len(spiking), parameters)
-        ids = iter(counters.tolist())
-        for population in spiking:
-            pre = np.array(self._nodes[population.name].tolist())
-            for weight in (np.ones(pre.size), degrees[population.name].ravel().astype(float)):
-                synapse = {"weight": weight, "delay": np.full(pre.size, TIME_STEP_MS)}
-                self._nest.Connect(pre, np.full(pre.size, next(ids)), "one_to_one", synapse)
+        for number, population in enumerate(spiking):
+            nodes, events = self._nodes[population.name], degrees[population.name].ravel()
+            for counter, weight in enumerate((np.ones(events.size), events.astype(float))):
+                self._objects.count(nodes, counters[2 * number + counter], weight, TIME_STEP_MS)
         return counters
 
     def _add_multimeter(self, name: str) -> Any:
@@ -97,7 +101,7 @@ class Session:
         )
         self._starts.append(window.start)
         self._taken.append(window.steps)
-        self._counts.append(np.array(self._counters.get("V_m")).reshape(-1, 2))
+        self._counts.append(self._objects.get(self._counters, "V_m").reshape(-1, 2))
 
     def _watched(self) -> Callable[[int], bool]:
         """Return what says after a step whether the network is sure of this image's class."""
@@ -108,11 +112,11 @@ class Session:
 
         def sure(step: int) -> bool:
             nonlocal potentials
-            now = np.atleast_1d(nodes.get("V_m")).astype(np.float32) if step > output.release else 0
             potentials = np.concatenate(
                 [potentials, np.zeros((step - len(potentials), output.size), np.float32)]
             )
-            potentials[-1] = now
+            if step > output.release:
+                potentials[-1] = ranks.summed(self._objects.get(nodes, "V_m"))
             scaled = potentials.reshape(1, -1, *output.shape) * columns(output)
             found = leads(scaled.reshape(1, len(potentials), -1), stop.read_out, output.release)
             return bool(step >= stop.first and found[0, -1] >= stop.bound)

@@ -30,7 +30,9 @@ from spinn_convert.backends.reference.program import (
     compile_program,
     to_integers,
 )
+from spinn_convert.backends.reference.split import over_ranks
 from spinn_convert.errors import Problem
+from spinn_convert.linear.ops import Floats
 from spinn_convert.network import readout as reading
 from spinn_convert.network import stopping
 from spinn_convert.network.rate import CHUNK, columns, input_currents
@@ -58,7 +60,7 @@ def check(network: Network, settings: Settings) -> list[Problem]:
 def run(
     network: Network, stimulus: Stimulus, settings: Settings, progress: Progress = silent
 ) -> Recording:
-    """Simulate all images; spikes, potentials and events are exact.
+    """Simulate all images; spikes, potentials and events are exact. Ranks share the images.
 
     Raises BackendError where the input of a neuron in one step may exceed the kernel's integers.
     """
@@ -66,19 +68,14 @@ def run(
     program = compile_program(network)
     check_range(program)
     built = time.perf_counter()
-    device = _cuda()
-    found = (
-        _on_cores(network, program, stimulus, settings)
-        if device is None
-        else _on_device(network, program, stimulus, settings, device)
-    )
+    given = (network, program, settings)
+    found = over_ranks(_outcomes, *given, values=stimulus.values, progress=progress)
     results, readouts = [], room_for_readouts(network, len(stimulus.values), settings)
     events = np.zeros((len(program.names), settings.steps))
     for number, result in enumerate(found):
         fill_readouts(readouts, network, number, result)
         events += 0 if result.events_by_step is None else result.events_by_step
         results.append(replace(result, readout=NO_READOUT, events_by_step=None))
-        progress(number + 1, len(stimulus.values))
     spiking = [program.names.index(p.name) for p in network.spiking]
     within = _events_within(network, program, settings, events / max(len(results), 1))
     totals = np.array([result.counts for result in results], np.int64)
@@ -109,6 +106,16 @@ def _events_within(
         ended = settings.steps - needed[name]
         total[ended:] += within[: settings.steps - ended]
     return total
+
+
+def _outcomes(
+    network: Network, program: Program, settings: Settings, values: Floats
+) -> Iterator[ImageOutcome]:
+    """Yield the results of images (B, *input shape) in their order."""
+    device, stimulus = _cuda(), Stimulus(values)
+    if device is None:
+        return _on_cores(network, program, stimulus, settings)
+    return _on_device(network, program, stimulus, settings, device)
 
 
 def _cuda() -> torch.device | None:

@@ -188,6 +188,8 @@ def classify(data: Any, images: int, gained: Iterator[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Build once, present the images one after another, print what was found."""
+    if nest.num_processes > 1:
+        sys.exit(1 if nest.Rank() else "this script is for one process: start it without mpirun")
     data = dict(np.load(Path(__file__).parent / "data.npz"))
     header = json.loads(data["header"].tobytes())
     detections = import_module("detections") if header["detector"] else None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -136,11 +137,9 @@ class _Arrays:
 def _present(
     plan: DeltaPlan, stimulus: Stimulus, settings: Settings, progress: Progress, subtract: bool
 ) -> tuple[Program, list[ImageResult]]:
-    def simulate(found: Mapping[str, Floats]) -> ImageResult:
-        return _simulate(plan, program, arrays, found, settings, subtract)
-
     program = compile_program(plan.integers)
     arrays = _arrays(plan, program)
+    simulate = partial(_simulate, plan, program, arrays, settings, subtract)
     return program, present(plan.network, stimulus, settings, progress, simulate)
 
 
@@ -159,9 +158,9 @@ def _simulate(
     plan: DeltaPlan,
     program: Program,
     arrays: _Arrays,
-    per_step: Mapping[str, Floats],
     settings: Settings,
     subtract: bool,
+    per_step: Mapping[str, Floats],
 ) -> ImageResult:
     from spinn_convert.backends.board.delta.kernel import simulate
 

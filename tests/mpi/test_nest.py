@@ -1,0 +1,56 @@
+"""NEST on several ranks: every spike and potential of one process."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from support import in_ranks, mpi
+from support.networks import classifier, with_images
+from support.places import ROOT
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.nest,
+    pytest.mark.skipif(bool(mpi.missing_nest()), reason=mpi.missing_nest() or "all there"),
+]
+SUPPORT = ROOT / "tests" / "support"
+
+
+@pytest.fixture
+def model(write_model):
+    return with_images(classifier(write_model), 300)
+
+
+def test_a_script_has_the_spikes_of_the_reference_on_every_rank(model, tmp_path):
+    done = mpi.run(3, SUPPORT / "in_ranks.py", tmp_path, model, "nest", nest=True)
+    assert done.returncode == 0, done.stderr
+    alone = in_ranks.measured(model, ["reference"])
+    for rank in range(3):
+        found = np.load(tmp_path / f"{rank}.npz")
+        renamed = {key.replace("nest", "reference"): found[key] for key in found}
+        assert sorted(renamed) == sorted(alone)
+        assert [key for key in alone if not np.array_equal(renamed[key], alone[key])] == []
+    assert sum(len(found) for key, found in alone.items() if "spikes" in key) > 1000
+
+
+@pytest.mark.parametrize("change", ["clamp_delay=1", "reset=constant"])
+def test_ranks_write_what_one_process_writes(model, tmp_path, change):
+    words = [model, "--backend", "nest", "--images", 5, "--set", change]
+    words += ["--record", "first", "--record", "output", "--out"]
+    for ranks in (0, 2):
+        done = mpi.convert(ranks, *words, tmp_path / str(ranks), nest=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("SNN accuracy") == 1
+    assert mpi.differences(tmp_path / "0", tmp_path / "2") == []
+
+
+def test_a_users_own_simulation_is_dealt_to_ranks(tmp_path):
+    done = mpi.run(2, SUPPORT / "in_nest_ranks.py", tmp_path, nest=True)
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    for name, size in first["sizes"].items():
+        assert min(first["here"][name], second["here"][name]) > 0
+        assert first["here"][name] + second["here"][name] == size
+        assert first["same"][name]
