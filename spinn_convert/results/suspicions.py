@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -22,7 +23,7 @@ ENOUGH = 20
 
 def suspicions(dataset: Dataset, scores: Scores, classes: int, network: Network) -> tuple[str, ...]:
     """Return a sentence for everything that a user should check before believing the scores."""
-    found = []
+    found: list[str] = []
     idle = sum(json.loads(network.made_from.get("floored", "{}")).values())
     channels = sum(p.shape[0] for p in network.spiking)
     if idle > MOST_IDLE * channels:
@@ -30,14 +31,7 @@ def suspicions(dataset: Dataset, scores: Scores, classes: int, network: Network)
             f"{idle} of {channels} channels are hardly ever active on the calibration images: check"
             " that these are training images, scaled as in training"
         )
-    known = fingerprint.read(network) if len(dataset.calibration) else None
-    here = fingerprint.of(dataset.calibration) if known else None
-    if known and here and known.sha256 != here.sha256:
-        found.append(
-            f"the network was calibrated on other images than the {len(dataset.calibration)} of"
-            f" this data: mean input {known.mean:.2f} against {here.mean:.2f}, standard deviation"
-            f" {known.std:.2f} against {here.std:.2f}"
-        )
+    found += _other_calibration(network, dataset.calibration)
     for name, images in (("images", dataset.images), ("calibration_images", dataset.calibration)):
         if len(images) and _constant(images):
             found.append(f"{name}: every pixel of the first {min(SEEN, len(images))} is the same")
@@ -48,6 +42,20 @@ def suspicions(dataset: Dataset, scores: Scores, classes: int, network: Network)
             " check that labels count from 0, and scale, mean and std"
         )
     return tuple(found)
+
+
+def _other_calibration(network: Network, images: ImageSequence) -> Iterator[str]:
+    """Yield that the images are not those that the network was calibrated on, or the first."""
+    known = fingerprint.read(network)
+    if known is None or not len(images):
+        return
+    here = fingerprint.of(images[: min(known.images, fingerprint.SEEN)])
+    if known.sha256 != here.sha256:
+        yield (
+            f"the network was calibrated on other images than the {len(images)} of this data: mean"
+            f" input {known.mean:.2f} against {here.mean:.2f}, standard deviation {known.std:.2f}"
+            f" against {here.std:.2f}"
+        )
 
 
 def _constant(images: ImageSequence) -> bool:
