@@ -12,6 +12,7 @@ from support.detectors import anchors_file, coco_folder, heads_file, scenes_npz
 import spinn_convert as sc
 from spinn_convert.backends.reference import backend as reference
 from spinn_convert.errors import DataError, ModelError
+from spinn_convert.jobs import diagnose
 from spinn_convert.jobs import run as job
 from spinn_convert.jobs.prepare import Source
 from spinn_convert.jobs.simulation import RunOptions
@@ -142,3 +143,15 @@ def test_heads_without_anchors_are_refused_before_anything_is_computed(heads, co
     model = sc.load(heads)
     with pytest.raises(ModelError, match="a detector is scored by"):
         sc.load_dataset(heads.with_suffix(".npz"), model)
+
+
+def test_a_detector_is_diagnosed_by_its_boxes(heads):
+    found = diagnose.execute(diagnose.DiagnoseOptions(Source(heads), steps=60))
+    seen = found.evidence
+    assert found.images == 6
+    assert seen.cuts[0].agreement == 1.0
+    assert seen.cuts[0].error < 1e-4
+    assert seen.at[-1] == 120
+    assert [f.cause for f in found.found] == []
+    few = diagnose.execute(diagnose.DiagnoseOptions(Source(heads), steps=12))
+    assert "steps" in [f.cause for f in few.found]
