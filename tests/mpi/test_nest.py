@@ -23,15 +23,20 @@ def model(write_model):
     return with_images(classifier(write_model), 300)
 
 
-def test_a_script_has_the_spikes_of_the_reference_on_every_rank(model, tmp_path):
+def test_a_script_has_the_spikes_of_one_process_on_every_rank(model, tmp_path):
+    """And of the reference, whose potentials NEST's doubles meet to the last bit of a float32."""
     done = mpi.run(3, SUPPORT / "in_ranks.py", tmp_path, model, "nest", nest=True)
     assert done.returncode == 0, done.stderr
-    alone = in_ranks.measured(model, ["reference"])
+    alone = in_ranks.measured(model, ["nest", "reference"])
     for rank in range(3):
         found = np.load(tmp_path / f"{rank}.npz")
-        renamed = {key.replace("nest", "reference"): found[key] for key in found}
-        assert sorted(renamed) == sorted(alone)
-        assert [key for key in alone if not np.array_equal(renamed[key], alone[key])] == []
+        assert [key for key in found if not np.array_equal(found[key], alone[key])] == []
+        for key in found:
+            other = alone[key.replace("nest", "reference")]
+            if "readout" in key:
+                np.testing.assert_allclose(found[key], other, rtol=3e-7)
+            else:
+                np.testing.assert_array_equal(found[key], other)
     assert sum(len(found) for key, found in alone.items() if "spikes" in key) > 1000
 
 

@@ -82,10 +82,7 @@ class _Cell(ID):  # type: ignore[misc]
 
 
 class Population(sim.Population):  # type: ignore[misc]
-    """A PyNN population whose neurons are created by one call of nest.Create.
-
-    Its cells are numbers, as PyNN's are on the ranks that do not have them.
-    """
+    """A PyNN population whose neurons are created by one call of nest.Create, its cells numbers."""
 
     def _create_cells(self) -> None:
         parameters = self.celltype.parameter_space
@@ -106,15 +103,14 @@ class Population(sim.Population):  # type: ignore[misc]
 
 
 class ListedPopulation(Population):
-    """The same with PyNN's handles of the neurons, which a user may ask for."""
+    """The same with PyNN's handles of all neurons, other ranks' included, which PyNN records by."""
 
     def _create_cells(self) -> None:
         super()._create_cells()
-        self.all_cells = self.all_cells.astype(object)
-        for index in np.flatnonzero(self._mask_local):
-            cell = _Cell(self.all_cells[index])
+        cells = [_Cell(number) for number in self.all_cells]
+        for cell in cells:
             cell.parent = self
-            self.all_cells[index] = cell
+        self.all_cells = np.array(cells, object)
 
 
 class StaticSynapse(sim.StaticSynapse):  # type: ignore[misc]
