@@ -42,6 +42,19 @@ class Images:
     count: int | None
     preprocess: str | None
 
+    @property
+    def words(self) -> list[str]:
+        """The options as they are typed, for a command that is printed."""
+        told = {
+            "--data": self.data,
+            "--calibration": self.calibration,
+            "--calibration-images": self.count,
+            "--preprocess": self.preprocess,
+        }
+        return [
+            word for name, value in told.items() if value is not None for word in (name, str(value))
+        ]
+
 
 def data(command: F) -> F:
     """Add the options that say which images; the command gets `data`, its Images."""

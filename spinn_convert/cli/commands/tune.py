@@ -53,6 +53,5 @@ def tune(
     for table in tuned_tables(tuned):
         output_console().print(table)
     print_written(folder)
-    told = ["--data", str(data)] if data else []
-    words = ["spinn-convert", str(model), *told, "--method", str(folder / job.MARK)]
+    words = ["spinn-convert", str(model), *data.words, "--method", str(folder / job.MARK)]
     click.echo(f"recommended: {shlex.join(words)}")

@@ -98,7 +98,8 @@ def spiking_groups(network: Network) -> list[tuple[Population, ...]]:
 def spiking_rates(network: Network, recording: Recording, read_out: str) -> dict[str, Floats]:
     """Return the spikes per step of each layer (B, *shape), averaged over its copies.
 
-    They are counted over the steps in which the output would be read if it were this layer.
+    They are counted over the steps in which the output would be read if it were this layer; a layer
+    whose spikes reach no output in time has none.
     """
     images, steps = len(recording.synaptic_events), recording.settings.steps
     needed = needed_steps(network, steps)
@@ -106,7 +107,7 @@ def spiking_rates(network: Network, recording: Recording, read_out: str) -> dict
     for group in spiking_groups(network):
         first = group[0]
         end = needed[first.name]
-        begin = max(int(readout.starts(read_out, first.release, end)[-1]), first.release)
+        begin = max([first.release, *readout.starts(read_out, first.release, end)[-1:].tolist()])
         counts = np.zeros(images * first.size, np.int64)
         for population in group:
             image, step, neuron = recording.spikes[population.name].astype(np.int64).T
